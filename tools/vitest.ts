@@ -4,7 +4,10 @@ import { defineConfig, type ViteUserConfig } from "vitest/config";
 /** Sources, not builds: the condition under which workspace packages export their `.ts` files. */
 const conditions = ["@bootc-store/source", "module", "node", "development|production"];
 
-export function packageTests(name: string, overrides: NonNullable<ViteUserConfig["test"]> = {}): ViteUserConfig {
+export function packageTests(
+  name: string,
+  overrides: NonNullable<ViteUserConfig["test"]> = {},
+): ViteUserConfig {
   return defineConfig({
     resolve: { conditions },
     ssr: { resolve: { conditions, externalConditions: ["@bootc-store/source"] } },
