@@ -131,7 +131,10 @@ export class KeyFile {
   /** Sets the value as written: the last line of that key is changed, or a new one put at the group's end. */
   set(group: string, key: string, value: string): void {
     if (/[\r\n]/.test(value)) throw this.#badValue(group, key, value, "a single line");
-    if (key === "" || key.startsWith("[") || /[=\r\n]|^\s|\s$/.test(key)) {
+    if (trimStart(value) !== value || (this.profile !== "glib" && trimEnd(value) !== value)) {
+      throw this.#badValue(group, key, value, "free of blanks around it, which reading would lose");
+    }
+    if (key === "" || /^[[#;]|[=\r\n]|^[ \t\f]|[ \t\f]$/.test(key)) {
       throw coreErrors.error("keyfile-syntax", `"${key}" cannot be a key`);
     }
     const entry = [...this.#entries(group)].findLast((candidate) => candidate.key === key);
@@ -213,7 +216,7 @@ export class KeyFile {
     for (let at = 0; at < lines.length; at++) {
       const number = at + 1;
       let raw = stripReturn(lines[at] as string);
-      const line = raw.trimStart();
+      const line = trimStart(raw);
       if (line === "" || line.startsWith("#") || (line.startsWith(";") && this.profile !== "glib")) {
         if (group === undefined) this.#preamble.push(raw);
         else group.lines.push({ type: "other", raw });
@@ -229,18 +232,18 @@ export class KeyFile {
       const equals = line.indexOf("=");
       if (equals < 1) throw syntax(number, line, "neither a group, a key nor a comment");
       if (group === undefined) throw syntax(number, line, "a key before the first group");
-      let value = line.slice(equals + 1).trimStart();
+      let value = trimStart(line.slice(equals + 1));
       if (this.profile === "systemd") {
         // A continued line's break counts as a space; comments in between are passed over.
         while (value.endsWith("\\") && at + 1 < lines.length) {
           const next = stripReturn(lines[++at] as string);
           raw += `\n${next}`;
           if (/^\s*[#;]/.test(next)) continue;
-          value = `${value.slice(0, -1)} ${next.trimStart()}`;
+          value = `${value.slice(0, -1)} ${trimStart(next)}`;
         }
       }
-      if (this.profile !== "glib") value = value.trimEnd();
-      group.lines.push({ type: "entry", key: line.slice(0, equals).trimEnd(), value, raw });
+      if (this.profile !== "glib") value = trimEnd(value);
+      group.lines.push({ type: "entry", key: trimEnd(line.slice(0, equals)), value, raw });
     }
   }
 
@@ -307,6 +310,15 @@ function escape(value: string): string {
     .replaceAll("\r", "\\r")
     .replaceAll("\t", "\\t");
   return escaped.replace(/^ +/, (blanks) => "\\s".repeat(blanks.length));
+}
+
+/** What GLib and systemd take for blanks; JavaScript's own `trim` takes more. */
+function trimStart(text: string): string {
+  return text.replace(/^[ \t\f\r]+/, "");
+}
+
+function trimEnd(text: string): string {
+  return text.replace(/[ \t\f\r]+$/, "");
 }
 
 function stripReturn(line: string): string {
