@@ -54,11 +54,19 @@ function expectFile(path: string, wanted: string): void {
 /** Formatting, and the order of a manifest's own keys, is the formatter's business. */
 function normal(json: string): string {
   try {
-    const value = JSON.parse(json) as Record<string, unknown>;
-    return JSON.stringify(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+    return JSON.stringify(sorted(JSON.parse(json) as unknown, false));
   } catch {
     return json;
   }
+}
+
+/** With keys in one order, but for `exports`, where the order of conditions means something. */
+function sorted(value: unknown, keep: boolean): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const entries = Object.entries(value).map(
+    ([key, each]) => [key, sorted(each, keep || key === "exports")] as const,
+  );
+  return Object.fromEntries(keep ? entries : entries.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function publishedExports(exports: Manifest["exports"]): Record<string, string | ExportTarget> {
