@@ -1,0 +1,21 @@
+export { type AptView, debianMirror, type Mirror } from "./apt.ts";
+export { type CachePaths, cachePaths, defaultCache } from "./cache.ts";
+export { LabError, type LabErrorCode, type LabErrorOptions } from "./errors.ts";
+export {
+  type Command,
+  quoted,
+  run,
+  runSync,
+  type RunOptions,
+  type RunResult,
+  succeed,
+  succeedSync,
+} from "./exec.ts";
+export { findProgram, isRoot } from "./host.ts";
+export { Lab, type LabOptions, type Needs, openLab, type Scratch } from "./lab.ts";
+export { type HeldLock, lock } from "./lock.ts";
+export { type Mount, mounts, unmountBelow } from "./mounts.ts";
+export { installPeers, type InstallOptions } from "./peers/install.ts";
+export { isPeerName, type PeerName, peerNames } from "./peers/names.ts";
+export { Peer } from "./peers/peer.ts";
+export { type PeerStatus, peerStatus } from "./peers/status.ts";
