@@ -11,6 +11,15 @@ export {
   succeed,
   succeedSync,
 } from "./exec.ts";
+export type { FileSystem, FileSystemOptions } from "./filesystems/filesystem.ts";
+export {
+  type FileSystemKind,
+  fileSystemKinds,
+  type FileSystemTrait,
+  isFileSystemKind,
+  type KindFacts,
+  kinds,
+} from "./filesystems/kinds.ts";
 export { findProgram, isRoot } from "./host.ts";
 export { Lab, type LabOptions, type Needs, openLab, type Scratch } from "./lab.ts";
 export { type HeldLock, lock } from "./lock.ts";

@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { removeTree } from "./atomic.ts";
 import { type CachePaths, cachePaths } from "./cache.ts";
 import { Enclosure } from "./enclosure.ts";
-import { isRoot } from "./host.ts";
+import { type FileSystem, type FileSystemOptions, makeFileSystem } from "./filesystems/filesystem.ts";
+import { type FileSystemKind, whyNot } from "./filesystems/kinds.ts";
+import { findProgram, isRoot } from "./host.ts";
 import { type PeerName, peerNames } from "./peers/names.ts";
 import { Peer } from "./peers/peer.ts";
 import { peerStatus } from "./peers/status.ts";
@@ -25,6 +27,9 @@ export interface Scratch extends AsyncDisposable {
 export interface Needs {
   root?: boolean;
   peers?: readonly PeerName[];
+  filesystems?: readonly FileSystemKind[];
+  /** Programs of this machine, by name. */
+  programs?: readonly string[];
 }
 
 /**
@@ -60,9 +65,14 @@ export class Lab implements AsyncDisposable {
   /** Why a test with these needs cannot run here; undefined when it can. */
   missing(needs: Needs): string | undefined {
     if (needs.root === true && !isRoot()) return "needs root";
-    const absent = (needs.peers ?? [])
-      .map((name) => this.peers[name].reason)
-      .filter((reason) => reason !== undefined);
+    const hasPeer = (name: PeerName): boolean => this.peers[name].available;
+    const absent = [
+      ...(needs.peers ?? []).map((name) => this.peers[name].reason),
+      ...(needs.filesystems ?? []).map((kind) => whyNot(kind, hasPeer)),
+      ...(needs.programs ?? []).map((name) =>
+        findProgram(name) ? undefined : `${name} is not on this machine`,
+      ),
+    ].filter((reason) => reason !== undefined);
     return absent.length === 0 ? undefined : [...new Set(absent)].join("; ");
   }
 
@@ -75,6 +85,12 @@ export class Lab implements AsyncDisposable {
   scratch(prefix = "t"): Scratch {
     const path = mkdtempSync(join(this.directory, `${prefix}-`));
     return { path, [Symbol.asyncDispose]: () => removeTree(path) };
+  }
+
+  /** Makes a file system of its own and mounts it; peers see it at the same path. */
+  async filesystem(kind: FileSystemKind, options: FileSystemOptions = {}): Promise<FileSystem> {
+    const directory = mkdtempSync(join(this.directory, `${kind}-`));
+    return await makeFileSystem(kind, { directory, peer: (name) => this.peer(name) }, options);
   }
 
   #open(): Session {
