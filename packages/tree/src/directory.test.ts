@@ -22,7 +22,8 @@ describe("Directory", () => {
           if (remove) continue;
           directory.set(step, pipe());
           model.add(step);
-          if (at % 3 === 0) expect([...directory.names()]).toHaveLength(model.size);
+          const seen = at % 3 === 0 ? [...directory.names()].length : directory.size;
+          expect(seen).toBe(model.size);
         }
         const expected = [...model].sort((a, b) =>
           Buffer.compare(Buffer.from(a, "latin1"), Buffer.from(b, "latin1")),

@@ -20,6 +20,24 @@ export const treeErrors = defineErrors("tree", {
   "hardlink-cycle": { kind: "corrupt", meaning: "Hard links name each other as target." },
   "root-invalid": { kind: "corrupt", meaning: "The root of a tree is not a directory." },
   "whiteout-invalid": { kind: "corrupt", meaning: "A whiteout names nothing that it could hide." },
+  "whiteout-conflict": {
+    kind: "corrupt",
+    meaning: "A layer hides a name that it has itself, which the overlay unpacker refuses.",
+  },
+  "entry-conflict": {
+    kind: "corrupt",
+    meaning: "One path of one layer is both a directory and something else.",
+  },
+  "entry-unsupported": {
+    kind: "unsupported",
+    meaning: "A layer has an entry that these rules do not allow.",
+  },
+  "path-escapes": { kind: "corrupt", meaning: "A path or a symlink's target leaves the root." },
+  "overlay-feature-unsupported": {
+    kind: "unsupported",
+    meaning: "A layer uses overlay's redirects or metadata-only copies, whose content is elsewhere.",
+  },
+  "merge-order": { kind: "bug", meaning: "A layer was added while another one was not ended." },
   "metadata-invalid": {
     kind: "corrupt",
     meaning: "A mode, owner, time or device number is not one that a file can have.",

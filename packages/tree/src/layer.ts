@@ -30,4 +30,6 @@ export interface LayerHardlink extends LayerPlace {
   readonly type: "hardlink";
   /** Path of the leaf, in the same forms as `path`; from the root, not from the link. */
   readonly target: ByteString;
+  /** The link entry's own, with the type of a regular file. The leaf keeps its own; the owner and time matter to some rules. */
+  readonly metadata: Metadata;
 }
