@@ -1,0 +1,11 @@
+/** What a tar may make the reader hold in memory at once. */
+export interface TarLimits {
+  /** Bytes of one extended header: pax records, GNU long name. Go takes as many. */
+  readonly extended: number;
+  /** Pieces of one sparse file. */
+  readonly sparse: number;
+  /** Extended headers before one entry, all of their bytes together. */
+  readonly prelude: number;
+}
+
+export const TAR_LIMITS: TarLimits = { extended: 1 << 20, sparse: 10_000, prelude: 8 << 20 };
