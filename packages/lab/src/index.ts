@@ -28,3 +28,20 @@ export { installPeers, type InstallOptions } from "./peers/install.ts";
 export { isPeerName, type PeerName, peerNames } from "./peers/names.ts";
 export { Peer } from "./peers/peer.ts";
 export { type PeerStatus, peerStatus } from "./peers/status.ts";
+export { cutFile, type Damage, flipByte } from "./faults/bytes.ts";
+export { type ChangingCall, changingCalls } from "./faults/calls.ts";
+export { type DiskFault, fullDisk, readOnlyDisk } from "./faults/disk.ts";
+export {
+  type CrashPointOptions,
+  eachCrashPoint,
+  type Errno,
+  type FailedAt,
+  failSyscall,
+  type KilledAt,
+  killAtSyscall,
+  traceCalls,
+  type Traced,
+  type TracedCall,
+  type WatchOptions,
+} from "./faults/trace.ts";
+export { secondWriter, type SecondWriter, type WriterTask } from "./faults/writer.ts";
