@@ -53,7 +53,7 @@ async function* readEntry(
     yield { kind: "entry", entry, header };
     return;
   }
-  let state: "fresh" | "reading" | "over" = "fresh";
+  let state: ContentState = "fresh";
   const content: SegmentContent<never> = {
     size: entry.storedSize,
     async *read() {
@@ -67,13 +67,14 @@ async function* readEntry(
   };
   yield { kind: "entry", entry, header, content };
   // Whatever was not read is passed over, so that the next item begins where it should.
-  const unread = (state as "fresh" | "reading" | "over") !== "over";
-  state = "over";
-  while (unread) {
-    const event = await events.next();
-    if (event === undefined || event.kind === "end") break;
+  if ((state as ContentState) !== "over") {
+    state = "over";
+    let event = await events.next();
+    while (event !== undefined && event.kind !== "end") event = await events.next();
   }
 }
+
+type ContentState = "fresh" | "reading" | "over";
 
 /** The exact bytes of a tar as inline runs and contents. */
 export async function* readSegments(
