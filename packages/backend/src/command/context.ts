@@ -1,0 +1,30 @@
+import type { Log } from "@bootc-store/core";
+import type { Dir } from "@bootc-store/linux";
+
+import type { ImageSource, LayerSource } from "../index.ts";
+import type { Output } from "./output.ts";
+
+/** What an app gives its commands. Libraries read no environment, so it is here. */
+export interface CommandContext {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** Opens a directory that a person named. Paths are resolved against the working directory. */
+  openDir(path: string): Dir;
+  output(options: { readonly json?: boolean }): Output;
+  /** Takes an exit code other than 0 for a command that ended as it should. */
+  setExitCode(code: number): void;
+}
+
+/** What a stand-in for another tool is given besides: its streams, and the other stores' ports. */
+export interface DropInContext extends CommandContext {
+  readonly argv: readonly string[];
+  readonly stdin: AsyncIterable<Uint8Array>;
+  writeOut(data: Uint8Array | string): Promise<void>;
+  writeErr(data: Uint8Array | string): Promise<void>;
+  /** Opens another store for a command that crosses stores; the app knows how. */
+  openSource(
+    transport: string,
+    location: string,
+  ): Promise<(ImageSource & LayerSource & AsyncDisposable) | undefined>;
+}

@@ -1,0 +1,37 @@
+import type { Digest, OperationOptions } from "@bootc-store/core";
+
+import type { AdoptOptions, ContentTally, LayerSegment } from "./content.ts";
+
+/** A layer as the exact bytes of its tar. */
+export interface Layer {
+  /** Digest of the uncompressed tar, which the segments laid end to end have. */
+  readonly diffId: Digest;
+  /** Bytes of the tar, where that is known beforehand. */
+  readonly size?: number;
+  /** Reads the layer from its beginning. A source that can be read only once says so by `once`. */
+  segments(options?: OperationOptions): AsyncIterable<LayerSegment>;
+  readonly once?: boolean;
+}
+
+/** A store out of which layers can be read. */
+export interface LayerSource {
+  /** `undefined` if the store does not have that layer whole. */
+  openLayer(diffId: Digest, options?: OperationOptions): Promise<Layer | undefined>;
+}
+
+export interface WrittenLayer {
+  /** By which the store knows the layer: a layer id, a stream's name, a commit's checksum. */
+  readonly id: string;
+  readonly created: boolean;
+  readonly content: ContentTally;
+}
+
+/** A store into which layers can be written. */
+export interface LayerSink<O extends AdoptOptions = AdoptOptions> {
+  hasLayer(diffId: Digest, options?: OperationOptions): Promise<boolean>;
+  /**
+   * Writes a layer and checks its diff id over all bytes before it is named: a layer that does not match is
+   * refused with an error, and nothing of it can be seen afterwards.
+   */
+  writeLayer(layer: Layer, options?: O): Promise<WrittenLayer>;
+}
