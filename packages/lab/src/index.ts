@@ -45,3 +45,7 @@ export {
   type WatchOptions,
 } from "./faults/trace.ts";
 export { secondWriter, type SecondWriter, type WriterTask } from "./faults/writer.ts";
+export type { GuestFile } from "./vm/disk.ts";
+export { installVirtualMachine, type KernelModule, type KernelRecord } from "./vm/kernel.ts";
+export { type MachineResult, type MachineRun, VirtualMachine } from "./vm/machine.ts";
+export { workspaceFiles } from "./vm/workspace.ts";

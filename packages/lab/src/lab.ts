@@ -10,6 +10,7 @@ import { type PeerName, peerNames } from "./peers/names.ts";
 import { Peer } from "./peers/peer.ts";
 import { peerStatus } from "./peers/status.ts";
 import { treePlace } from "./peers/tree.ts";
+import { VirtualMachine } from "./vm/machine.ts";
 import { openSession, type Session } from "./session.ts";
 
 export interface LabOptions {
@@ -40,6 +41,8 @@ export interface Needs {
 export class Lab implements AsyncDisposable {
   readonly cache: CachePaths;
   readonly peers: Readonly<Record<PeerName, Peer>>;
+  /** A small machine whose kernel has fs-verity. */
+  readonly vm: VirtualMachine;
   readonly #visible: readonly string[];
   #session: Session | undefined;
   #enclosure: Enclosure | undefined;
@@ -56,6 +59,11 @@ export class Lab implements AsyncDisposable {
         return [name, new Peer(one, home)];
       }),
     ) as Record<PeerName, Peer>;
+    this.vm = new VirtualMachine({
+      cache: this.cache,
+      directory: () => this.directory,
+      peer: (name) => this.peer(name),
+    });
   }
 
   peer(name: PeerName): Peer {

@@ -1,5 +1,13 @@
 import { spawnSync } from "node:child_process";
-import { installPeers, isPeerName, LabError, openLab, peerNames, peerStatus } from "@bootc-store/lab";
+import {
+  installPeers,
+  installVirtualMachine,
+  isPeerName,
+  LabError,
+  openLab,
+  peerNames,
+  peerStatus,
+} from "@bootc-store/lab";
 import { Command } from "@commander-js/extra-typings";
 import { table } from "../output/table.ts";
 import { cacheOption, log, print } from "./options.ts";
@@ -12,8 +20,12 @@ export function peersCommand(): Command {
     .command("install")
     .description("put the real tools into the cache (some minutes the first time)")
     .addOption(cacheOption())
-    .action(async ({ cache }) => {
+    .option("--no-vm", "without the virtual machine whose kernel has fs-verity")
+    .action(async ({ cache, vm }) => {
       print(versions(await installPeers({ cache, log })));
+      if (!vm) return;
+      if (process.arch !== "x64") print(`virtual machine: none on ${process.arch}`);
+      else print(`virtual machine: kernel ${(await installVirtualMachine({ cache, log })).release}`);
     });
   peers
     .command("list")
