@@ -13,13 +13,22 @@ export {
   sameFile,
   type TimeSpec,
 } from "./calls/stat.ts";
+export { enableVerity, measureVerity, type VerityMeasurement, verifyMeasuredVerity } from "./calls/verity.ts";
 export { type XattrMode } from "./calls/xattr.ts";
+export { type FileHash, hashFile } from "./digest/hash-file.ts";
+export { hashBytes, Hasher, type HashResults, type HashSpec, type HashSpecs } from "./digest/hasher.ts";
+export { type FileHashResult, type FileToHash, hashFiles, type HashFilesInput } from "./digest/tasks.ts";
+export { computeVerity, VerityHasher } from "./digest/verity/compute.ts";
+export { VERITY_ALGORITHMS, type VerityAlgorithm, type VerityParams } from "./digest/verity/params.ts";
 export { Dir, type NodeType, type OpenFileOptions, type StatOptions } from "./dir.ts";
 export { type SyncPolicy } from "./durability.ts";
 export { errnoName } from "./errno.ts";
 export { linuxErrors } from "./errors.ts";
 export { type Access, File } from "./file.ts";
 export { type DirEntry } from "./list.ts";
+export { createPool, type MapOptions, type Pool, type PoolOptions, type RunOptions } from "./pool/pool.ts";
+export { defineTask, type Task, type TaskContext } from "./pool/task.ts";
 export { type Resolution, type ResolveOptions } from "./resolve.ts";
+export { type CancelSignal, throwIfCancelled } from "./signal.ts";
 export { isTempName, type PublishOptions, TEMP_PREFIX, TempFile, type TempFileOptions } from "./temp-file.ts";
 export { type WalkEntry, type WalkOptions } from "./walk.ts";

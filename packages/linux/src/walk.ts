@@ -1,4 +1,4 @@
-import { type ByteString, throwIfAborted } from "@bootc-store/core";
+import type { ByteString } from "@bootc-store/core";
 import { tryOpenat } from "./calls/open.ts";
 import { statFd } from "./calls/stat.ts";
 import { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "./constants.ts";
@@ -7,6 +7,7 @@ import { linuxErrors } from "./errors.ts";
 import { failure, subjectOf } from "./failure.ts";
 import { FdStack } from "./fd-stack.ts";
 import { type DirEntry, ENTRY_LIMIT, readSorted, shown } from "./list.ts";
+import { type CancelSignal, throwIfCancelled } from "./signal.ts";
 
 export interface WalkEntry extends DirEntry {
   /** Relative to where the walk began; components joined by `/`. */
@@ -33,7 +34,7 @@ export interface WalkOptions {
    * walk goes on without it. Left out: the error is thrown.
    */
   readonly onError?: (error: unknown, entry: WalkEntry) => void;
-  readonly signal?: AbortSignal;
+  readonly signal?: CancelSignal;
 }
 
 interface Level {
@@ -104,7 +105,7 @@ export function* walk(
       }
       continue;
     }
-    if ((level.next & 0xff) === 0 || entry.type === "directory") throwIfAborted(signal);
+    if ((level.next & 0xff) === 0 || entry.type === "directory") throwIfCancelled(signal);
     const found: WalkEntry = {
       name: entry.name,
       type: entry.type,

@@ -1,0 +1,102 @@
+import { hash } from "node:crypto";
+import { type VerityParams, VERITY_ALGORITHMS } from "./params.ts";
+
+interface Level {
+  readonly block: Buffer;
+  /** Bytes of hashes in it. */
+  filled: number;
+  /** Hashes that were ever put here. */
+  count: number;
+}
+
+/**
+ * The Merkle tree of a run of bytes, of which only one block a level is kept. Hashes block by block with the one-shot
+ * call, which for 4 KiB is more than twice as fast as a hash object.
+ */
+export class MerkleHasher {
+  readonly #algorithm: string;
+  readonly #blockSize: number;
+  readonly #hashSize: number;
+  /** The salt padded to the hash function's block, before room for a block; absent without salt. */
+  readonly #salted: Buffer | undefined;
+  readonly #saltSize: number;
+  readonly #levels: Level[] = [];
+  readonly #partial: Buffer;
+  #partialSize = 0;
+  #size = 0;
+
+  constructor(params: Required<VerityParams>) {
+    const { size, hashBlock } = VERITY_ALGORITHMS[params.algorithm];
+    this.#algorithm = params.algorithm;
+    this.#blockSize = params.blockSize;
+    this.#hashSize = size;
+    this.#partial = Buffer.alloc(params.blockSize);
+    this.#saltSize = params.salt.length === 0 ? 0 : hashBlock;
+    if (params.salt.length > 0) {
+      this.#salted = Buffer.alloc(hashBlock + params.blockSize);
+      this.#salted.set(params.salt, 0);
+    }
+  }
+
+  /** Bytes taken so far. */
+  get size(): number {
+    return this.#size;
+  }
+
+  update(data: Uint8Array): void {
+    this.#size += data.length;
+    const blockSize = this.#blockSize;
+    let at = 0;
+    if (this.#partialSize > 0) {
+      at = Math.min(blockSize - this.#partialSize, data.length);
+      this.#partial.set(data.subarray(0, at), this.#partialSize);
+      this.#partialSize += at;
+      if (this.#partialSize < blockSize) return;
+      this.#add(0, this.#hash(this.#partial));
+      this.#partialSize = 0;
+    }
+    for (; at + blockSize <= data.length; at += blockSize) {
+      this.#add(0, this.#hash(data.subarray(at, at + blockSize)));
+    }
+    if (at < data.length) {
+      this.#partial.set(data.subarray(at), 0);
+      this.#partialSize = data.length - at;
+    }
+  }
+
+  /** The root hash; of no bytes at all, zeros. */
+  finish(): Buffer {
+    if (this.#size === 0) return Buffer.alloc(this.#hashSize);
+    if (this.#partialSize > 0) {
+      this.#partial.fill(0, this.#partialSize);
+      this.#add(0, this.#hash(this.#partial));
+      this.#partialSize = 0;
+    }
+    for (let index = 0; ; index++) {
+      const level = this.#levels[index] as Level;
+      if (level.count === 1) return Buffer.from(level.block.subarray(0, this.#hashSize));
+      if (level.filled > 0) this.#flush(index, level);
+    }
+  }
+
+  #add(index: number, digest: Buffer): void {
+    const level = (this.#levels[index] ??= { block: Buffer.alloc(this.#blockSize), filled: 0, count: 0 });
+    level.block.set(digest, level.filled);
+    level.filled += this.#hashSize;
+    level.count++;
+    // A full block goes up at once; no further hash can make it anything else.
+    if (level.filled === this.#blockSize) this.#flush(index, level);
+  }
+
+  #flush(index: number, level: Level): void {
+    level.block.fill(0, level.filled);
+    level.filled = 0;
+    this.#add(index + 1, this.#hash(level.block));
+  }
+
+  #hash(block: Uint8Array): Buffer {
+    if (this.#salted === undefined) return hash(this.#algorithm, block, "buffer");
+    this.#salted.set(block, this.#saltSize);
+    return hash(this.#algorithm, this.#salted, "buffer");
+  }
+}

@@ -1,0 +1,44 @@
+// The program of a worker thread. It waits for one task at a time and replies.
+
+import { parentPort } from "node:worker_threads";
+import { linuxErrors } from "../errors.ts";
+import { encodeError, type ReplyMessage, type RunMessage } from "./messages.ts";
+import { isTask, type Task } from "./task.ts";
+
+if (parentPort === null) throw new Error("this module is the program of a worker thread");
+const port = parentPort;
+
+port.on("message", (message: RunMessage) => {
+  void handle(message);
+});
+
+async function handle(message: RunMessage): Promise<void> {
+  const transfer: ArrayBuffer[] = [];
+  let reply: ReplyMessage;
+  try {
+    const task = await findTask(message.module, message.name);
+    const signal = {
+      get aborted() {
+        return Atomics.load(message.cancel, 0) !== 0;
+      },
+    };
+    const output = await task.run(message.input, { signal, transfer: (buffer) => transfer.push(buffer) });
+    reply = { type: "done", output };
+  } catch (error) {
+    reply = { type: "failed", error: encodeError(error) };
+  }
+  try {
+    port.postMessage(reply, reply.type === "done" ? transfer : []);
+  } catch (error) {
+    // The output cannot be cloned; the caller must hear of it.
+    port.postMessage({ type: "failed", error: encodeError(error) } satisfies ReplyMessage);
+  }
+}
+
+async function findTask(module: string, name: string): Promise<Task<unknown, unknown>> {
+  const exported = (await import(module)) as { [key: string]: unknown };
+  for (const value of Object.values(exported)) if (isTask(value) && value.name === name) return value;
+  throw linuxErrors.error("task-unknown", `${module} does not export a task named ${name}`, {
+    context: { module, name },
+  });
+}
