@@ -28,12 +28,14 @@ export interface EnclosureOptions {
   root: string;
   /** Directories that appear at the same path inside, as shared mounts. */
   shared: readonly string[];
+  /** Directories that appear at the same path inside, read-only. */
+  readOnly: readonly string[];
   /** Where the ready mark is written for a moment. */
   state: string;
 }
 
 const SCRIPT = `set -e
-root=$1; parent=$2; ready=$3; shift 3
+root=$1; parent=$2; ready=$3; fixed=$4; shift 4
 # Where the machine's own mounts are shared (systemd makes them so), ours must not go back.
 mount --make-private "$parent"
 mount --bind "$root" "$root"
@@ -48,6 +50,9 @@ for dir in run root var/tmp var/lib/containers; do
   if [ -d "$root/$dir" ]; then mount -t tmpfs -o mode=0755 tmpfs "$root/$dir"; fi
 done
 for dir; do mount --rbind "$dir" "$root$dir"; done
+# The last ones, as many as told, cannot be written to.
+while [ $# -gt "$fixed" ]; do shift; done
+for dir; do mount -o remount,bind,ro "$root$dir"; done
 : > "$ready"
 exec chroot "$root" /bin/cat
 `;
@@ -95,7 +100,9 @@ export class Enclosure {
         options.root,
         mountOf(options.root).path,
         ready,
+        String(options.readOnly.length),
         ...options.shared,
+        ...options.readOnly,
       ],
       {
         stdio: ["pipe", "ignore", "ignore"],

@@ -49,3 +49,25 @@ export type { GuestFile } from "./vm/disk.ts";
 export { installVirtualMachine, type KernelModule, type KernelRecord } from "./vm/kernel.ts";
 export { type MachineResult, type MachineRun, VirtualMachine } from "./vm/machine.ts";
 export { workspaceFiles } from "./vm/workspace.ts";
+export { buildOciLayout, type OciLayout } from "./images/oci.ts";
+export { isTreeName, type TreeName, type TreeRecipe, treeRecipes } from "./images/packages.ts";
+export {
+  isSyntheticName,
+  makeSyntheticTree,
+  SeededBytes,
+  type SyntheticName,
+  type SyntheticOptions,
+  syntheticTrees,
+} from "./images/synthetic.ts";
+export { buildOsTree, count, findOsTree, type OsTree } from "./images/tree.ts";
+export {
+  compare,
+  type Comparison,
+  type ComparisonResult,
+  type Contender,
+  type Measured,
+  spread,
+  type Spread,
+} from "./bench/bench.ts";
+export { type Cost, measure } from "./bench/measure.ts";
+export { machineLine, markdownTable } from "./bench/table.ts";

@@ -114,9 +114,11 @@ export class Lab implements AsyncDisposable {
       const session = this.#open();
       const state = join(session.path, "state");
       mkdirSync(state, { recursive: true });
+      mkdirSync(this.cache.images, { recursive: true });
       this.#enclosure = Enclosure.open({
         root: treePlace(this.cache).root,
         shared: [this.cache.scratch, ...this.#visible],
+        readOnly: [this.cache.images],
         state,
       });
     }

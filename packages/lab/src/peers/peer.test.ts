@@ -83,6 +83,12 @@ describe.skipIf(reason !== undefined)(`peers ${reason ?? ""}`, () => {
     expect(readFileSync(join(other, "g"), "utf8")).toBe("2\n");
   });
 
+  it("see cached images, and cannot change them", async () => {
+    mkdirSync(lab.cache.images, { recursive: true });
+    const done = await lab.peers.sh.run(["-c", `cd ${lab.cache.images} && echo x > x`]);
+    expect(done.errorText).toContain("Read-only file system");
+  });
+
   it("unpack an image into containers-storage", async () => {
     await using scratch = lab.scratch();
     const at = (name: string): string => join(scratch.path, name);
