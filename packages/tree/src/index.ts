@@ -30,6 +30,15 @@ export {
   type Symlink,
   symlink,
 } from "./leaf.ts";
+export {
+  type ContextLine,
+  parseFileContexts,
+  parsePolicyName,
+  parseSubstitutions,
+  type Substitution,
+} from "./label/file-contexts.ts";
+export { type LabelOptions, labelTree, removeLabels, SELINUX_XATTR } from "./label/label-tree.ts";
+export { type LabelDialect, LabelPolicy, type PolicyFiles } from "./label/policy.ts";
 export { type LayerDirectory, type LayerEntry, type LayerHardlink, type LayerLeaf } from "./layer.ts";
 export { DEFAULT_LIMITS, type TreeLimits } from "./limits.ts";
 export { LayerMerge, mergeLayers, type MergeOptions, mergeTrees } from "./merge/merge.ts";
