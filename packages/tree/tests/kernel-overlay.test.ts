@@ -192,23 +192,27 @@ describe.skipIf(unable !== undefined)(`overlayRules and the kernel (${unable ?? 
   test.each([
     ["trusted.overlay.", ""],
     ["user.overlay.", "userxattr"],
-  ] as const)("merge random layers alike, with %s", (prefix, options) => {
-    const rules = { ...overlayRules, overlayXattrs: prefix };
-    const seeds = Array.from({ length: 150 }, (_, at) => at + 1);
-    const made = seeds.map((seed) => {
-      const next = random(seed * 7919);
-      return Array.from({ length: 2 + next(7) }, () => randomLayer(next, prefix));
-    });
-    const shown = askKernel(
-      made.map((layers) => ({ options, layers: layers.map((layer) => [...describeTree(layer)]) })),
-    );
-    expect(shown).toHaveLength(seeds.length);
-    let entries = 0;
-    for (const [at, layers] of made.entries()) {
-      const kernel = listing(treeOf(shown[at] ?? []), 0);
-      expect(listing(mergeTrees(layers, rules), 0), `seed ${at + 1}`).toEqual(kernel);
-      entries += kernel.length;
-    }
-    expect(entries).toBeGreaterThan(3000);
-  });
+  ] as const)(
+    "merge random layers alike, with %s",
+    (prefix, options) => {
+      const rules = { ...overlayRules, overlayXattrs: prefix };
+      const seeds = Array.from({ length: 150 }, (_, at) => at + 1);
+      const made = seeds.map((seed) => {
+        const next = random(seed * 7919);
+        return Array.from({ length: 2 + next(7) }, () => randomLayer(next, prefix));
+      });
+      const shown = askKernel(
+        made.map((layers) => ({ options, layers: layers.map((layer) => [...describeTree(layer)]) })),
+      );
+      expect(shown).toHaveLength(seeds.length);
+      let entries = 0;
+      for (const [at, layers] of made.entries()) {
+        const kernel = listing(treeOf(shown[at] ?? []), 0);
+        expect(listing(mergeTrees(layers, rules), 0), `seed ${at + 1}`).toEqual(kernel);
+        entries += kernel.length;
+      }
+      expect(entries).toBeGreaterThan(3000);
+    },
+    120_000,
+  );
 });

@@ -159,5 +159,5 @@ describe.skipIf(unable !== undefined)(`LabelPolicy and libselinux (${unable ?? "
       { numRuns: 60, endOnFailure: true },
     );
     expect(labelled).toBeGreaterThan(600);
-  });
+  }, 120_000);
 });
