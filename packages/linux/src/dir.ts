@@ -10,9 +10,11 @@ import {
   trySymlinkAt,
 } from "./calls/link.ts";
 import { KEEP_OWNER, type TimeChange, tryChmodAt, tryChownAt, tryUtimesAt } from "./calls/metadata.ts";
+import { tryLockFd } from "./calls/lock.ts";
 import { closeFd, duplicateFd, tryOpenat } from "./calls/open.ts";
 import {
   type DeviceNumber,
+  fileKey,
   type FileStat,
   type FileSystemStat,
   statFd,
@@ -42,8 +44,10 @@ import { linuxErrors } from "./errors.ts";
 import { failure, failureAs, subjectOf } from "./failure.ts";
 import { type Access, ACCESS_FLAGS, File } from "./file.ts";
 import { type DirEntry, ENTRY_LIMIT, readSorted, shown } from "./list.ts";
+import { Lock, type LockOptions, type LockWaitOptions, waitForLock } from "./lock.ts";
 import { checkName } from "./name.ts";
 import { procPath } from "./native-path.ts";
+import { tryRecordLock } from "./record-locks.ts";
 import { removeTree } from "./remove-all.ts";
 import { inParent, type ResolveOptions, tryResolve } from "./resolve.ts";
 import { TempFile, type TempFileOptions } from "./temp-file.ts";
@@ -492,6 +496,53 @@ export class Dir implements Disposable {
   /** A handle of the directory itself on which file operations work: mode, owner, times, attributes, locks. */
   self(): File {
     return File.borrow(this.fd, shown(this.label));
+  }
+
+  // Locks
+
+  /**
+   * Takes a lock on a file of this directory, or with `undefined` on the directory itself, without waiting.
+   * `undefined`: somebody else has it.
+   *
+   * A lock has an open file of its own, so it conflicts with any other, of this process too. Locks of kind `record`
+   * belong to the process: they are kept in one place, see `record-locks.ts`; never close a descriptor of a locked
+   * file by other means than this package's.
+   */
+  tryLock(path: ByteString | undefined, options: LockOptions): Lock | undefined {
+    const mode = options.mode ?? "exclusive";
+    const open = (): File => this.#openForLock(path, options);
+    if (options.kind === "record") {
+      const found = path === undefined ? this.statSelf() : this.statOptional(path);
+      const hold = tryRecordLock(found === undefined ? "" : fileKey(found), open, mode);
+      return hold === undefined ? undefined : new Lock("record", mode, hold.file, hold);
+    }
+    const file = open();
+    let taken = false;
+    try {
+      taken = tryLockFd(file.fd, options.kind, mode, file.label);
+      return taken ? new Lock(options.kind, mode, file, undefined) : undefined;
+    } finally {
+      if (!taken) file[Symbol.dispose]();
+    }
+  }
+
+  /** {@link Dir.tryLock} that waits, while the event loop runs, until `timeout` or `signal` end it. */
+  async lock(path: ByteString | undefined, options: LockWaitOptions): Promise<Lock> {
+    const subject = path === undefined ? shown(this.label) : this.labelOf(path);
+    return await waitForLock(() => this.tryLock(path, options), subject, options);
+  }
+
+  #openForLock(path: ByteString | undefined, options: LockOptions): File {
+    if (path === undefined) {
+      const fd = tryOpenat(this.fd, ".", O_RDONLY | O_DIRECTORY);
+      if (fd < 0) throw failure("openat", -fd, shown(this.label));
+      return File.adopt(fd, shown(this.label));
+    }
+    const writes = options.kind !== "flock" && (options.mode ?? "exclusive") === "exclusive";
+    return this.openFile(path, {
+      access: options.access ?? (writes ? "read-write" : "read"),
+      ...(options.create === undefined ? {} : { create: options.create }),
+    });
   }
 
   /** fsync(2) of the directory: its names are on the device when it returns. */

@@ -31,10 +31,6 @@ export const linuxErrors = defineErrors("linux", {
   },
   busy: { kind: "conflict", meaning: "The file, device or mount is in use." },
   "attribute-absent": { kind: "not-found", meaning: "The file has no extended attribute of this name." },
-  "attribute-too-large": {
-    kind: "corrupt",
-    meaning: "An extended attribute is larger than was allowed for.",
-  },
   "name-empty": { kind: "usage", meaning: "A name or path is empty, or has an empty component." },
   "name-dot": { kind: "usage", meaning: "A component is `.`, which is not a name." },
   "name-slash": { kind: "usage", meaning: "A single name was wanted, and it has a slash in it." },
@@ -66,11 +62,10 @@ export const linuxErrors = defineErrors("linux", {
   },
   "lock-held": { kind: "conflict", meaning: "Someone else holds the lock." },
   "lock-timeout": { kind: "conflict", meaning: "The lock was not free within the time given." },
-  "lock-owned-here": {
-    kind: "conflict",
-    meaning: "This process already owns the record lock of this file through another object.",
+  "lock-thread": {
+    kind: "usage",
+    meaning: "Record locks belong to the process, so only its main thread may take them.",
   },
-  "content-changed": { kind: "conflict", meaning: "A file became shorter or longer while it was read." },
   "write-incomplete": { kind: "io", meaning: "The kernel took no more bytes of a write." },
   "verity-not-enabled": { kind: "corrupt", meaning: "fs-verity is not enabled on this file." },
   "verity-parameters": { kind: "usage", meaning: "fs-verity parameters that do not exist." },
@@ -80,7 +75,6 @@ export const linuxErrors = defineErrors("linux", {
   },
   "worker-died": { kind: "io", meaning: "A worker thread ended before its task did." },
   "task-unknown": { kind: "bug", meaning: "A module does not define the task that a worker was asked for." },
-  "task-duplicate": { kind: "bug", meaning: "A module defines two tasks of one name." },
   "mountinfo-invalid": { kind: "corrupt", meaning: "A line of mountinfo is not in the kernel's form." },
   "argument-invalid": { kind: "usage", meaning: "An argument is outside of what the call takes." },
 });

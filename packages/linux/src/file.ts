@@ -8,6 +8,7 @@ import { AT_FDCWD, O_RDONLY, O_RDWR, O_WRONLY } from "./constants.ts";
 import { linuxErrors } from "./errors.ts";
 import { failure, nodeCall } from "./failure.ts";
 import { procPath } from "./native-path.ts";
+import { anyRecordLocks, closeSparingLocks } from "./record-locks.ts";
 import { getXattr, getXattrOptional, listXattrs, removeXattr, setXattr } from "./xattr.ts";
 import type { XattrMode } from "./calls/xattr.ts";
 
@@ -196,6 +197,8 @@ export class File implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (this.#lifetime.end() && this.#owned) closeFd(this.#fd, this.label);
+    if (!this.#lifetime.end() || !this.#owned) return;
+    if (anyRecordLocks()) closeSparingLocks(this.#fd, this.label);
+    else closeFd(this.#fd, this.label);
   }
 }

@@ -1,4 +1,5 @@
 export { type AtomicWriteOptions } from "./atomic-write.ts";
+export { type LockKind, type LockMode } from "./calls/lock.ts";
 export { type RenameMode } from "./calls/link.ts";
 export { type TimeChange } from "./calls/metadata.ts";
 export {
@@ -26,6 +27,7 @@ export { errnoName } from "./errno.ts";
 export { linuxErrors } from "./errors.ts";
 export { type Access, File } from "./file.ts";
 export { type DirEntry } from "./list.ts";
+export { holderOf, Lock, type LockOptions, type LockWaitOptions } from "./lock.ts";
 export { createPool, type MapOptions, type Pool, type PoolOptions, type RunOptions } from "./pool/pool.ts";
 export { defineTask, type Task, type TaskContext } from "./pool/task.ts";
 export { type Resolution, type ResolveOptions } from "./resolve.ts";
