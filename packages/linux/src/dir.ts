@@ -48,6 +48,7 @@ import { Lock, type LockOptions, type LockWaitOptions, waitForLock } from "./loc
 import { checkName } from "./name.ts";
 import { procPath } from "./native-path.ts";
 import { tryRecordLock } from "./record-locks.ts";
+import { type HowPlaced, placeContent, type PlaceOptions } from "./reflink.ts";
 import { removeTree } from "./remove-all.ts";
 import { inParent, type ResolveOptions, tryResolve } from "./resolve.ts";
 import { TempFile, type TempFileOptions } from "./temp-file.ts";
@@ -422,6 +423,12 @@ export class Dir implements Disposable {
   /** A file without a name, to be filled and then published in this directory or another of its file system. */
   tempFile(options?: TempFileOptions): TempFile {
     return TempFile.create(this.fd, this.label, options);
+  }
+
+  /** Puts the content of an open file under a name: shared blocks, else a link where asked, else a copy. Says which. */
+  cloneFrom(source: File, name: ByteString, options?: PlaceOptions): HowPlaced {
+    checkName(name);
+    return placeContent(source, this, name, options);
   }
 
   // Metadata

@@ -95,6 +95,7 @@ export const EINVAL = 22;
 export const ENOTTY = 25;
 export const ETXTBSY = 26;
 export const EROFS = 30;
+export const EMLINK = 31;
 export const ERANGE = 34;
 export const ENAMETOOLONG = 36;
 export const ENOSYS = 38;

@@ -104,25 +104,11 @@ export class TempFile implements Disposable {
     const { existing = "fail", sync = "data-and-directories" } = options;
     const subject = subjectOf(dirLabel, name);
     syncBeforeName(this.file.fd, sync, subject);
-    if (this.#name === undefined) this.#linkUnnamed(name, existing, dirFd, subject);
-    else this.#renameInto(this.#name, this.#dirFd, name, existing, dirFd, subject);
+    if (this.#name === undefined) {
+      const result = linkFd(this.#file.fd, dirFd, name, existing);
+      if (result < 0) throw failure("linkat", -result, subject);
+    } else this.#renameInto(this.#name, this.#dirFd, name, existing, dirFd, subject);
     syncAfterName(dirFd, sync, subject);
-  }
-
-  #linkUnnamed(name: ByteString, existing: "replace" | "fail", dirFd: number, subject: string): void {
-    const result = tryLinkFd(this.#file.fd, dirFd, name);
-    if (result === 0) return;
-    if (result !== -EEXIST || existing === "fail") throw failure("linkat", -result, subject);
-    for (;;) {
-      const temporary = tempName();
-      const linked = tryLinkFd(this.#file.fd, dirFd, temporary);
-      if (linked === -EEXIST) continue;
-      if (linked < 0) throw failure("linkat", -linked, subject);
-      const renamed = tryRenameAt(dirFd, temporary, dirFd, name, "replace");
-      if (renamed === 0) return;
-      tryUnlinkAt(dirFd, temporary);
-      throw failure("renameat", -renamed, subject);
-    }
   }
 
   #renameInto(
@@ -149,6 +135,25 @@ export class TempFile implements Disposable {
     if (!this.#lifetime.end()) return;
     if (this.#name !== undefined) tryUnlinkAt(this.#dirFd, this.#name);
     this.#file[Symbol.dispose]();
+  }
+}
+
+/**
+ * Gives an open file a name. A link cannot take the place of a name, so to replace one it is made under a temporary
+ * name and renamed. Returns 0 or the negated errno.
+ */
+export function linkFd(fd: number, dirFd: number, name: ByteString, existing: "replace" | "fail"): number {
+  const result = tryLinkFd(fd, dirFd, name);
+  if (result !== -EEXIST || existing === "fail") return result;
+  for (;;) {
+    const temporary = tempName();
+    const linked = tryLinkFd(fd, dirFd, temporary);
+    if (linked === -EEXIST) continue;
+    if (linked < 0) return linked;
+    const renamed = tryRenameAt(dirFd, temporary, dirFd, name, "replace");
+    // Renaming one name of a file over another of the same file does nothing at all, and leaves both.
+    tryUnlinkAt(dirFd, temporary);
+    return renamed;
   }
 }
 
