@@ -23,7 +23,7 @@ export function copyContent(from: File, to: File, signal?: CancelSignal): number
   }
   // Finding holes moves the position, which others may be using; so look through an opening of our own.
   using own = from.reopen("read");
-  for (let at = 0; at < size; ) {
+  for (let at = 0; at < size;) {
     const data = trySeekData(own.fd, at);
     if (data === -ENXIO) break;
     if (data < 0 && data !== -EINVAL) throw failure("lseek", -data, from.label);
@@ -38,7 +38,13 @@ export function copyContent(from: File, to: File, signal?: CancelSignal): number
 }
 
 /** Copies bytes `start` to `end`, or to the end of the file if that comes first. Returns where it stopped. */
-function copyRange(from: File, to: File, start: number, end: number, signal: CancelSignal | undefined): number {
+function copyRange(
+  from: File,
+  to: File,
+  start: number,
+  end: number,
+  signal: CancelSignal | undefined,
+): number {
   let at = start;
   while (at < end) {
     throwIfCancelled(signal);
@@ -57,7 +63,13 @@ function copyRange(from: File, to: File, start: number, end: number, signal: Can
 /** Errors that mean "not between these two files", not "the copy failed". */
 const CANNOT = new Set([ENOSYS, EXDEV, EOPNOTSUPP, EINVAL, EBADF]);
 
-function copyByHand(from: File, to: File, start: number, end: number, signal: CancelSignal | undefined): number {
+function copyByHand(
+  from: File,
+  to: File,
+  start: number,
+  end: number,
+  signal: CancelSignal | undefined,
+): number {
   const buffer = Buffer.allocUnsafeSlow(Math.min(BUFFER, end - start));
   let at = start;
   while (at < end) {

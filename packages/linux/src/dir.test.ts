@@ -268,6 +268,15 @@ describe.skipIf(!onLinux)("File", () => {
     file.truncate(3);
     file.sync();
     file.syncData();
+    file.setTimes({ mtime: { seconds: 1, nanoseconds: 5 } });
+    expect(file.stat().mtime).toEqual({ seconds: 1, nanoseconds: 5 });
+    const { atime } = file.stat();
+    file.setTimes({ mtime: "now" });
+    expect(file.stat().mtime.seconds).toBeGreaterThan(1_700_000_000);
+    expect(file.stat().atime).toEqual(atime);
+    file.setMode(0o4711);
+    expect(file.stat().mode).toBe(0o104711);
+    file.setOwner(undefined, undefined);
     using again = file.reopen("read");
     expect(again.readAll().toString()).toBe("012");
     expect(codeOf(() => again.write(Buffer.from("x")))).toBe("linux/call-failed");

@@ -28,7 +28,7 @@ const EXTENT = 56;
 export function readExtents(file: File): Extent[] {
   const extents: Extent[] = [];
   const request = Buffer.alloc(HEADER + BATCH * EXTENT);
-  for (let start = 0n; ; ) {
+  for (let start = 0n; ;) {
     request.fill(0);
     request.writeBigUInt64LE(start, 0);
     request.writeBigUInt64LE(0xffff_ffff_ffff_ffffn - start, 8);

@@ -156,7 +156,7 @@ export class File implements Disposable {
 
   setTimes(times: { readonly atime?: TimeChange; readonly mtime?: TimeChange }): void {
     const result = tryUtimesFd(this.fd, times.atime ?? "keep", times.mtime ?? "keep");
-    if (result < 0) throw failure("utimensat", -result, this.label);
+    if (result < 0) throw failure("futimens", -result, this.label);
   }
 
   getXattr(name: ByteString): Buffer {

@@ -65,8 +65,7 @@ export function tryRecordLock(key: string, open: () => File, mode: LockMode): Re
   }
   let taken = false;
   try {
-    taken =
-      allowed(entry, mode) && tryLockFd(entry.file.fd, "record", mode, entry.file.label);
+    taken = allowed(entry, mode) && tryLockFd(entry.file.fd, "record", mode, entry.file.label);
   } finally {
     if (!taken) settle(entry);
   }

@@ -1,9 +1,11 @@
 import { tryClone } from "./calls/clone.ts";
+import { statFileSystem } from "./calls/stat.ts";
 import type { Dir } from "./dir.ts";
 import { EINVAL, ENOSYS, ENOTTY, EOPNOTSUPP, EXDEV } from "./errno.ts";
 import { failure } from "./failure.ts";
+import type { File } from "./file.ts";
 
-/** By device, for the life of the process: a mounted file system does not change its mind. */
+/** By file system, for the life of the process: one does not change its mind. */
 const known = new Map<string, boolean>();
 
 /** Errors of FICLONE that mean "never between such files". */
@@ -12,12 +14,11 @@ export function cannotClone(errno: number): boolean {
 }
 
 /**
- * Whether files in this directory's file system can share blocks. Asked once a device, when first needed: one unnamed
+ * Whether files in this directory's file system can share blocks. Asked once a file system, when first needed: one unnamed
  * file gets a byte and is cloned into another; nothing remains. Not supported is false, any other failure an error.
  */
 export function reflinksSupported(dir: Dir): boolean {
-  const { dev } = dir.statSelf();
-  const key = `${dev.major}:${dev.minor}`;
+  const key = fileSystemKey(dir.self());
   const before = known.get(key);
   if (before !== undefined) return before;
   using from = dir.tempFile();
@@ -29,7 +30,9 @@ export function reflinksSupported(dir: Dir): boolean {
   return result === 0;
 }
 
-/** For tests: forgets what was found. */
-export function forgetReflinks(): void {
-  known.clear();
+/** Tells file systems apart; the device alone does not, since a loop device has another one after the next mount. */
+export function fileSystemKey(file: File): string {
+  const { major, minor } = file.stat().dev;
+  const { magic, id } = statFileSystem(file.fd, file.label);
+  return `${major}:${minor} ${magic.toString(16)} ${id}`;
 }

@@ -10,7 +10,7 @@ import { linuxErrors } from "./errors.ts";
 import { failure } from "./failure.ts";
 import type { File } from "./file.ts";
 import { linkFd, type TempFile } from "./temp-file.ts";
-import { cannotClone } from "./reflink-probe.ts";
+import { cannotClone, fileSystemKey } from "./reflink-probe.ts";
 import type { CancelSignal } from "./signal.ts";
 
 /** How content came to be at its place: blocks shared, the same inode under a second name, or blocks of its own. */
@@ -54,16 +54,21 @@ export interface PlaceOptions {
   readonly signal?: CancelSignal;
 }
 
-/** Pairs of devices that could not share, so that a file that ends as a link costs no temporary one first. */
+/** Pairs of file systems that could not share, so that a file that ends as a link costs no temporary one first. */
 const noCloning = new Set<string>();
 
 /**
  * Puts the content of an open file under a name, whole or not at all: shared where the file system can, else by a
  * second name where that is allowed, else copied. Says which it was.
  */
-export function placeContent(source: File, dir: Dir, name: ByteString, options: PlaceOptions = {}): HowPlaced {
+export function placeContent(
+  source: File,
+  dir: Dir,
+  name: ByteString,
+  options: PlaceOptions = {},
+): HowPlaced {
   const { clone = true, link = false, copy = true } = options;
-  const pair = clone && link ? devicePair(source, dir) : "";
+  const pair = clone && link ? `${fileSystemKey(source)} ${fileSystemKey(dir.self())}` : "";
   const reasons: string[] = [];
   if (clone && !noCloning.has(pair)) {
     using temporary = dir.tempFile();
@@ -86,9 +91,13 @@ export function placeContent(source: File, dir: Dir, name: ByteString, options: 
   }
   if (!copy) {
     const subject = dir.labelOf(name);
-    throw linuxErrors.error("cross-device", `${subject}: content cannot be placed without a copy: ${reasons.join("; ")}`, {
-      context: { path: subject },
-    });
+    throw linuxErrors.error(
+      "cross-device",
+      `${subject}: content cannot be placed without a copy: ${reasons.join("; ")}`,
+      {
+        context: { path: subject },
+      },
+    );
   }
   using temporary = dir.tempFile();
   copyContent(source, temporary.file, options.signal);
@@ -96,12 +105,7 @@ export function placeContent(source: File, dir: Dir, name: ByteString, options: 
   return "copied";
 }
 
-function finish(
-  temporary: TempFile,
-  dir: Dir,
-  name: ByteString,
-  options: PlaceOptions,
-): void {
+function finish(temporary: TempFile, dir: Dir, name: ByteString, options: PlaceOptions): void {
   const { file } = temporary;
   if (options.owner !== undefined) file.setOwner(options.owner.uid, options.owner.gid);
   for (const [key, value] of options.xattrs ?? []) file.setXattr(key, value);
@@ -128,10 +132,4 @@ function placeLink(source: File, dir: Dir, name: ByteString, options: PlaceOptio
   if (result < 0) throw failure("linkat", -result, dir.labelOf(name));
   syncAfterName(dir.fd, options.sync ?? "data-and-directories", dir.label);
   return undefined;
-}
-
-function devicePair(source: File, dir: Dir): string {
-  const a = source.stat().dev;
-  const b = dir.statSelf().dev;
-  return `${a.major}:${a.minor} ${b.major}:${b.minor}`;
 }

@@ -11,13 +11,15 @@ const native = declareCalls<{
   fchmodat2(dir: number, name: Uint8Array, mode: number, flags: number): number;
   fchmodat(dir: number, name: Uint8Array, mode: number, flags: number): number;
   fchownat(dir: number, name: Uint8Array, uid: number, gid: number, flags: number): number;
-  utimensat(dir: number, name: Uint8Array | null, times: Uint8Array, flags: number): number;
+  utimensat(dir: number, name: Uint8Array, times: Uint8Array, flags: number): number;
+  futimens(fd: number, times: Uint8Array): number;
 }>({
   fchmod: libc("fchmod", "int, uint"),
   fchmodat2: syscall(452, "int, const void *, uint, uint"),
   fchmodat: libc("fchmodat", "int, const void *, uint, int"),
   fchownat: libc("fchownat", "int, const void *, uint, uint, int"),
   utimensat: libc("utimensat", "int, const void *, const void *, int"),
+  futimens: libc("futimens", "int, const void *"),
 });
 
 /** fchmod(2). Returns 0 or the negated errno. */
@@ -87,7 +89,7 @@ export function tryUtimesAt(dir: number, name: string, atime: TimeChange, mtime:
   return native.utimensat(dir, nativePath(name), spec, AT_SYMLINK_NOFOLLOW) === 0 ? 0 : -lastErrno();
 }
 
-/** utimensat(2) of an open descriptor. Returns 0 or the negated errno. */
+/** futimens(3) of an open descriptor. Returns 0 or the negated errno. */
 export function tryUtimesFd(fd: number, atime: TimeChange, mtime: TimeChange): number {
-  return native.utimensat(fd, null, encodeTimes(atime, mtime), 0) === 0 ? 0 : -lastErrno();
+  return native.futimens(fd, encodeTimes(atime, mtime)) === 0 ? 0 : -lastErrno();
 }

@@ -199,6 +199,8 @@ export interface FileSystemStat {
   /** The magic number of linux/magic.h. */
   readonly magic: number;
   readonly typeName: string;
+  /** f_fsid, hexadecimal: tells file systems apart that came to the same device one after the other. */
+  readonly id: string;
   /** Bytes in a unit of the counts below. */
   readonly blockSize: number;
   readonly blocks: number;
@@ -244,6 +246,7 @@ export function statFileSystem(fd: number, subject = `descriptor ${fd}`): FileSy
   return {
     magic,
     typeName: FILE_SYSTEMS[magic] ?? `0x${magic.toString(16)}`,
+    id: b.toString("hex", 56, 64),
     blockSize: u64(72) === 0 ? u64(8) : u64(72),
     blocks: u64(16),
     blocksFree: u64(24),
