@@ -1,0 +1,62 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { compare, type ComparisonResult, machineLine, markdownTable, openLab } from "@bootc-store/lab";
+import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
+import { comparisons } from "../bench/comparisons.ts";
+import { inputNames, openInput } from "../bench/inputs.ts";
+import { cacheOption, log, print } from "./options.ts";
+
+function rounds(value: string): number {
+  if (!/^[1-9]\d{0,2}$/.test(value)) throw new InvalidArgumentError("a number from 1 to 999");
+  return Number(value);
+}
+
+const collect = (value: string, before: string[] | undefined): string[] => [
+  ...(before ?? []),
+  ...value.split(","),
+];
+
+function page(results: readonly ComparisonResult[], count: number): string {
+  return `# Benchmarks
+
+Whole processes, ours and the peer in turn in one run, ${count} rounds after one that is not counted: medians with the smallest and
+largest. A ratio is ours divided by the peer within a round, so below 1 we are faster; the median with its spread. User and
+system time and the peak of resident memory are the kernel's count (\`wait4\`) over the process and its children. Made by
+\`npx pnpm@12 harness bench --write docs/benchmarks.md\`; no test depends on it.
+
+Machine: ${machineLine()}. ${new Date().toISOString().slice(0, 10)}. Other work may have shared it: trust ratios and processor time before
+wall clock.
+
+${markdownTable(results)}`;
+}
+
+export function benchCommand() {
+  return new Command("bench")
+    .description("measure ours and the real tools in turn, on trees made from Debian packages or from a seed")
+    .addOption(cacheOption())
+    .option("--input <name>", `one of ${inputNames.join(", ")}; may be repeated (default: os)`, collect)
+    .option("--rounds <n>", "rounds that count", rounds, 5)
+    .option("--seed <n>", "of the inputs that are made from one", rounds, 1)
+    .option("--write <file>", "write the page there as well")
+    .action(async ({ cache, input = ["os"], rounds: count, seed, write }) => {
+      const lab = openLab({ cache });
+      try {
+        const results: ComparisonResult[] = [];
+        for (const name of input) {
+          await using tree = await openInput(name, lab, seed, log);
+          await using scratch = lab.scratch("bench");
+          for (const comparison of comparisons(tree, scratch.path))
+            results.push(await compare({ ...comparison, rounds: count }, log));
+        }
+        print(machineLine());
+        print(markdownTable(results).trimEnd());
+        if (write !== undefined) {
+          mkdirSync(dirname(write), { recursive: true });
+          writeFileSync(write, page(results, count));
+          log(`wrote ${write}`);
+        }
+      } finally {
+        lab.close();
+      }
+    });
+}
