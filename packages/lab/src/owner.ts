@@ -1,15 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync, readdirSync, readlinkSync } from "node:fs";
 
-/**
+/*
  * Who made a thing on disk, so that a later session can tell whether its maker still lives.
  * A process id alone is not enough: ids are given out again. The id with the start time (clock ticks
  * since boot, field 22 of /proc/PID/stat), the process namespace and the boot names one process for good.
  */
-export interface Owner {
-  pid: number;
-  startTime: string;
-}
 
 const bootId = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim().slice(0, 8);
 

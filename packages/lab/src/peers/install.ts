@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { cachePaths } from "../cache.ts";
-import { requireRoot } from "../host.ts";
+import { findProgram, requireRoot } from "../host.ts";
 import { lock } from "../lock.ts";
 import { cfsctlRecord, copyCfsctl, installCfsctl } from "./cfsctl.ts";
 import { installTree, treePlace, treeRecord } from "./tree.ts";
@@ -17,7 +17,8 @@ export interface InstallOptions {
 /**
  * Puts the real tools into the cache: a Debian tree, and cfsctl. What is there is left alone, so a second call
  * takes milliseconds. Each part is built beside its place and renamed when complete; a call that was killed leaves
- * nothing that a later one trusts. Calls at the same time wait for one another.
+ * nothing that a later one trusts. Calls at the same time wait for one another. Without cargo cfsctl is left out, which
+ * its status says.
  *
  * @throws LabError `lab/needs-root`, `lab/no-mirror`, `lab/missing-program`, `lab/command-failed`
  */
@@ -28,9 +29,13 @@ export async function installPeers(options: InstallOptions = {}): Promise<PeerSt
     requireRoot("installing the peers");
     await using _held = await lock(join(cache.locks, "peers"));
     await installTree(cache, log);
-    await installCfsctl(cache, log);
-    const { root } = treePlace(cache);
-    if (!existsSync(join(root, "usr/local/bin/cfsctl"))) await copyCfsctl(cache, root);
+    if (cfsctlRecord(cache) === undefined && findProgram("cargo") === undefined)
+      log("cfsctl is left out: cargo is not on this machine");
+    else {
+      await installCfsctl(cache, log);
+      const { root } = treePlace(cache);
+      if (!existsSync(join(root, "usr/local/bin/cfsctl"))) await copyCfsctl(cache, root);
+    }
   }
   return peerStatus(options.cache);
 
