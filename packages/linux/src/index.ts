@@ -1,4 +1,11 @@
 export { type AtomicWriteOptions } from "./atomic-write.ts";
+export {
+  blockDeviceReadOnly,
+  blockDeviceSize,
+  type InodeFlag,
+  inodeFlags,
+  setInodeFlag,
+} from "./calls/block.ts";
 export { type LockKind, type LockMode } from "./calls/lock.ts";
 export { type RenameMode } from "./calls/link.ts";
 export { type TimeChange } from "./calls/metadata.ts";
@@ -30,6 +37,22 @@ export { type Extent, readExtents, sharedBytes } from "./fiemap.ts";
 export { type Access, File } from "./file.ts";
 export { type DirEntry } from "./list.ts";
 export { holderOf, Lock, type LockOptions, type LockWaitOptions } from "./lock.ts";
+export { LoopDevice, type LoopOptions } from "./loop.ts";
+export {
+  attachMount,
+  changeMount,
+  cloneMount,
+  createMount,
+  type MountChange,
+  mountOn,
+  type MountSpec,
+  remount,
+  unmount,
+  unshareMounts,
+} from "./mount.ts";
+export { type MountInfo, parseMountInfo } from "./mountinfo.ts";
+export { type MountAttribute, type Propagation } from "./calls/mount.ts";
+export { type Capability, probe, type Probe } from "./probe.ts";
 export { createPool, type MapOptions, type Pool, type PoolOptions, type RunOptions } from "./pool/pool.ts";
 export { defineTask, type Task, type TaskContext } from "./pool/task.ts";
 export { cloneFile, cloneOrCopy, type HowPlaced, placeContent, type PlaceOptions } from "./reflink.ts";
