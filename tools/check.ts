@@ -34,6 +34,8 @@ function packedManifests(): boolean {
     for (const tarball of readdirSync(into)) {
       const path = join(into, tarball);
       fine = step(`publint ${tarball}`, "publint", ["run", path, "--strict"]) && fine;
+      // A program has nothing to import.
+      if (/^bootc-store-\d/.test(tarball)) continue;
       fine = step(`types resolve ${tarball}`, "attw", [path, "--profile", "esm-only"]) && fine;
     }
     return fine;

@@ -1,0 +1,55 @@
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import type { CommandModule } from "@bootc-store/backend/command";
+import { utf8 } from "@bootc-store/core";
+import { Dir } from "@bootc-store/linux";
+
+import { cliErrors, dropInScript, NAMES } from "../drop-ins.ts";
+
+/** How every script begins that this command writes, so that it knows its own again. */
+const OURS = "#!/bin/sh\nexec ";
+
+export const dropinsCommand: CommandModule = {
+  name: "dropins",
+  summary: "write executables that stand in for other tools",
+  register(parent, context) {
+    parent
+      .command("dropins")
+      .description(
+        `write executables into DIR that run this program under the names of tools: ${NAMES.join(", ")}`,
+      )
+      .argument("<dir>", "made if it is not there; scripts that an earlier run wrote are replaced")
+      .action((path) => {
+        const full = resolve(path);
+        using host = Dir.openHost(utf8("/"));
+        if (full !== "/") host.ensureDir(utf8(full.slice(1)), { parents: true, resolution: "inRoot" });
+        const dir = context.openDir(full);
+        for (const name of NAMES) {
+          writeDropIn(dir, name);
+          context.output({}).line(join(full, name));
+        }
+      });
+  },
+};
+
+function writeDropIn(dir: Dir, name: string): void {
+  const found = dir.statOptional(utf8(name));
+  const isOurs =
+    found?.type === "regular" &&
+    dir
+      .readFile(utf8(name), { limit: 1 << 20 })
+      .toString("latin1")
+      .startsWith(OURS);
+  if (found !== undefined && !isOurs) {
+    throw cliErrors.error(
+      "drop-in-dir-invalid",
+      `${name} is there already and was not written by this command`,
+      {
+        context: { path: name },
+      },
+    );
+  }
+  const main = fileURLToPath(new URL("../main.js", import.meta.url));
+  dir.atomicWrite(utf8(name), Buffer.from(dropInScript(name, process.execPath, main)), { mode: 0o755 });
+}

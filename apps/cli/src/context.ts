@@ -1,0 +1,76 @@
+import type { CommandContext, DropInContext, Output } from "@bootc-store/backend/command";
+import { type Log, type LogLevel, utf8 } from "@bootc-store/core";
+import { Dir } from "@bootc-store/linux";
+
+import { TerminalOutput } from "./output/output.ts";
+
+const LEVELS: readonly LogLevel[] = ["error", "warn", "info", "debug"];
+
+/** What the process gives to its commands. Here, and nowhere in the libraries, are its environment and streams. */
+export class AppContext implements CommandContext, AsyncDisposable {
+  readonly env = process.env;
+  readonly #controller = new AbortController();
+  readonly #dirs: Dir[] = [];
+  readonly log: Log;
+  exitCode = 0;
+
+  constructor() {
+    const wanted = LEVELS.indexOf((process.env["BOOTC_STORE_LOG"] ?? "warn") as LogLevel);
+    const most = wanted < 0 ? LEVELS.indexOf("warn") : wanted;
+    this.log = {
+      log(level, message, fields) {
+        if (LEVELS.indexOf(level) > most) return;
+        const shown = Object.entries(fields ?? {}).map(([key, value]) => ` ${key}=${String(value)}`);
+        process.stderr.write(`${level}: ${message}${shown.join("")}\n`);
+      },
+    };
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  abort(): void {
+    this.#controller.abort();
+  }
+
+  setExitCode(code: number): void {
+    this.exitCode = code;
+  }
+
+  openDir(path: string): Dir {
+    const dir = Dir.openHost(utf8(path));
+    this.#dirs.push(dir);
+    return dir;
+  }
+
+  output(options: { readonly json?: boolean }): Output {
+    return new TerminalOutput(options.json === true);
+  }
+
+  forDropIn(argv: readonly string[]): DropInContext {
+    return {
+      argv,
+      env: this.env,
+      log: this.log,
+      signal: this.signal,
+      stdin: process.stdin,
+      openDir: (path) => this.openDir(path),
+      output: (options) => this.output(options),
+      setExitCode: (code) => this.setExitCode(code),
+      writeOut: (data) => write(process.stdout, data),
+      writeErr: (data) => write(process.stderr, data),
+      openSource: async () => undefined,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const dir of this.#dirs.reverse()) dir[Symbol.dispose]();
+  }
+}
+
+/** Writes and waits until the stream has room again, so that output is not piled up in memory. */
+export async function write(stream: NodeJS.WriteStream, data: Uint8Array | string): Promise<void> {
+  if (stream.write(data)) return;
+  await new Promise<void>((resolve) => stream.once("drain", resolve));
+}

@@ -1,0 +1,69 @@
+// Stand-ins for other tools: called by such a tool's name, the program takes its arguments, prints its output and
+// returns its exit codes.
+import { basename } from "node:path";
+
+import type { DropIn } from "@bootc-store/backend/command";
+import { defineErrors } from "@bootc-store/core";
+
+import type { AppContext } from "./context.ts";
+
+export const cliErrors = defineErrors("cli", {
+  "drop-in-unknown": {
+    kind: "usage",
+    meaning: "The program was called by the name of a tool that it does not stand in for.",
+  },
+  "drop-in-dir-invalid": {
+    kind: "usage",
+    meaning: "The place for the stand-ins is no directory, or holds something else of that name.",
+  },
+});
+
+/** How each stand-in is loaded, by its tool's name: only the one that was called is. */
+export const DROP_INS: ReadonlyMap<string, () => Promise<DropIn>> = new Map();
+
+/** Names under which the program can be called. */
+export const NAMES: readonly string[] = ["bootc-store", ...DROP_INS.keys()];
+
+const CALLED_AS = "--called-as=";
+
+/**
+ * By which name the program was called: the first argument that a stand-in's script gives, else the name of the
+ * link by which it was started.
+ */
+export function calledAs(
+  calledBy: string,
+  args: readonly string[],
+): { name: string; rest: readonly string[] } {
+  const [first] = args;
+  if (first?.startsWith(CALLED_AS) === true)
+    return { name: first.slice(CALLED_AS.length), rest: args.slice(1) };
+  const name = basename(calledBy).replace(/\.[cm]?[jt]s$/, "");
+  return { name: DROP_INS.has(name) ? name : "bootc-store", rest: args };
+}
+
+export async function runDropIn(name: string, args: readonly string[], context: AppContext): Promise<number> {
+  const load = DROP_INS.get(name);
+  if (load === undefined) {
+    throw cliErrors.error(
+      "drop-in-unknown",
+      `there is no stand-in for "${name}"; there are: ${NAMES.join(", ")}`,
+    );
+  }
+  const dropIn = await load();
+  return await dropIn.run(context.forDropIn(args));
+}
+
+/** The script that runs the program under a tool's name, from any working directory. */
+export function dropInScript(
+  name: string,
+  node: string,
+  main: string,
+  options: readonly string[] = [],
+): string {
+  const words = [node, ...options, main, ...(name === "bootc-store" ? [] : [`${CALLED_AS}${name}`])];
+  return `#!/bin/sh\nexec ${words.map(quote).join(" ")} "$@"\n`;
+}
+
+function quote(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}

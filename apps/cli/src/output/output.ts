@@ -1,0 +1,42 @@
+import { styleText } from "node:util";
+
+import type { Column, Output } from "@bootc-store/backend/command";
+
+import { write } from "../context.ts";
+import { tableLines } from "./table.ts";
+
+/** Results on standard output, for a person or as JSON. */
+export class TerminalOutput implements Output {
+  readonly json: boolean;
+
+  constructor(json: boolean) {
+    this.json = json;
+  }
+
+  get width(): number {
+    return process.stdout.columns ?? 120;
+  }
+
+  line(text = ""): void {
+    if (!this.json) process.stdout.write(`${text}\n`);
+  }
+
+  value(value: unknown): void {
+    if (this.json) process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
+  }
+
+  table<R>(rows: readonly R[], columns: readonly Column<R>[]): void {
+    if (this.json) return;
+    const [titles = "", ...lines] = tableLines(rows, columns);
+    this.line(styleText("bold", titles, { stream: process.stdout }));
+    for (const line of lines) this.line(line);
+  }
+
+  note(text: string): void {
+    process.stderr.write(`${text}\n`);
+  }
+
+  async bytes(bytes: Uint8Array): Promise<void> {
+    await write(process.stdout, bytes);
+  }
+}

@@ -1,0 +1,50 @@
+// From arguments to an exit code: signals, the last rendering of errors, and by which name the program was called.
+import { enableCompileCache } from "node:module";
+
+import { exitCodeOf } from "@bootc-store/backend/command";
+import { printable, renderError, StoreError } from "@bootc-store/core";
+
+import { AppContext } from "./context.ts";
+import { calledAs, runDropIn } from "./drop-ins.ts";
+
+export async function run(calledBy: string, args: readonly string[]): Promise<number> {
+  // Compiled code is kept between runs where Node may write; without it a start is only slower.
+  enableCompileCache();
+  const { name, rest } = calledAs(calledBy, args);
+  await using context = new AppContext();
+  const stop = (): void => {
+    // The second time the program ends at once, whatever it is doing.
+    if (context.signal.aborted) process.exit(130);
+    context.abort();
+  };
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    // Whoever read the output has seen enough.
+    if (error.code === "EPIPE") process.exit(0);
+    throw error;
+  });
+  try {
+    if (name !== "bootc-store") return await runDropIn(name, rest, context);
+    const { runProgram } = await import("./program.ts");
+    return await runProgram(rest, context);
+  } catch (error) {
+    return report(error);
+  } finally {
+    process.off("SIGINT", stop);
+    process.off("SIGTERM", stop);
+  }
+}
+
+/** Says on standard error what went wrong and what to try; only a mistake of ours is shown with its stack. */
+function report(error: unknown): number {
+  process.stderr.write(`bootc-store: ${renderError(error)}\n`);
+  if (error instanceof StoreError && error.hint !== undefined)
+    process.stderr.write(`${printable(error.hint)}\n`);
+  if (!(error instanceof StoreError) || error.kind === "bug") {
+    process.stderr.write(
+      `${error instanceof Error ? (error.stack ?? "") : ""}\nThis is a mistake of the program's own.\n`,
+    );
+  }
+  return exitCodeOf(error);
+}

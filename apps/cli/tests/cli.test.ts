@@ -1,0 +1,277 @@
+import { spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+import { calledAs, dropInScript } from "../src/drop-ins.ts";
+import { tableLines, widthOf } from "../src/output/table.ts";
+
+const MAIN = join(import.meta.dirname, "../src/main.ts");
+const VERSION = (
+  JSON.parse(readFileSync(join(import.meta.dirname, "../package.json"), "utf8")) as { version: string }
+).version;
+
+let base = "";
+beforeAll(() => {
+  base = mkdtempSync(join(tmpdir(), "bootc-store-cli-"));
+});
+afterAll(() => rmSync(base, { recursive: true, force: true }));
+
+interface Ran {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs the program as a person would, from the sources. */
+function run(...args: string[]): Ran {
+  const child = spawnSync(process.execPath, ["--conditions=@bootc-store/source", MAIN, ...args], {
+    encoding: "utf8",
+    cwd: base,
+    env: { ...process.env, NODE_OPTIONS: "", NO_COLOR: "1" },
+  });
+  return { code: child.status, out: child.stdout, err: child.stderr };
+}
+
+/** A root with these directories; a name with `->` is a link. */
+function root(...places: string[]): string {
+  const path = mkdtempSync(join(base, "root-"));
+  for (const place of places) {
+    const [name = "", target] = place.split("->");
+    if (target === undefined) mkdirSync(join(path, name), { recursive: true });
+    else {
+      mkdirSync(join(path, name, ".."), { recursive: true });
+      symlinkSync(target, join(path, name));
+    }
+  }
+  return path;
+}
+
+describe("the program", () => {
+  test("says its version, and loads nothing for it", () => {
+    expect(run("--version")).toEqual({ code: 0, out: `${VERSION}\n`, err: "" });
+    const traced = spawnSync(
+      process.execPath,
+      ["--conditions=@bootc-store/source", "--input-type=module", "-e", TRACE, MAIN, "--version"],
+      { encoding: "utf8", env: { ...process.env, NODE_OPTIONS: "" } },
+    );
+    const loaded = JSON.parse(traced.stdout.split("\n").at(-2) ?? "[]") as string[];
+    expect(loaded.filter((url) => /koffi|commander|packages\//.test(url))).toEqual([]);
+    expect(loaded.some((url) => url.endsWith("/version.ts"))).toBe(true);
+  });
+
+  test("helps, and says what is wrong with arguments", () => {
+    expect(run("--help")).toMatchObject({ code: 0, out: expect.stringContaining("status") });
+    expect(run("nonsense")).toMatchObject({ code: 2, err: expect.stringContaining("nonsense") });
+    expect(run("status", "--nonsense")).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/^bootc-store: unknown option/),
+    });
+  });
+});
+
+// Loads the program with a hook that notes every module.
+const TRACE = `
+import { registerHooks } from "node:module";
+const loaded = [];
+registerHooks({ load(url, context, next) { loaded.push(url); return next(url, context); } });
+const [node, main, ...rest] = process.argv;
+process.argv = [node, main, ...rest];
+await import(main);
+console.log(JSON.stringify(loaded));
+`;
+
+describe("status", () => {
+  test("of a directory that is no root", () => {
+    expect(run("--root", root("etc", "usr"), "status")).toEqual({
+      code: 3,
+      out: "",
+      err: expect.stringMatching(/storage\/not-a-root\)\n.*top of the disk/),
+    });
+  });
+
+  test("of a path that is not there", () => {
+    expect(run("--root", join(base, "absent"), "status")).toMatchObject({
+      code: 3,
+      err: expect.stringContaining("linux/not-found"),
+    });
+  });
+
+  test("of an empty root, for a person and for programs", () => {
+    const path = root("ostree", "composefs", "state", "boot");
+    chmodSync(join(path, "composefs"), 0o700);
+    const { code, out } = run("--root", path, "status");
+    expect(code).toBe(0);
+    expect(out).toContain("Booted by      nothing: there are no deployments");
+    expect(out).toMatch(/^ostree +not there$/m);
+    const json = run("--root", path, "status", "--json");
+    expect(JSON.parse(json.out)).toMatchObject({
+      root: path,
+      bootBackend: "none",
+      findings: [],
+      stores: { composefs: { format: "empty" } },
+    });
+  });
+
+  test("of a root with a broken link: said, and the rest still shown", () => {
+    const { code, out } = run("--root", root("boot", "ostree/bootc->../composefs/bootc"), "status");
+    expect(code).toBe(0);
+    expect(out).toContain("which leads nowhere");
+    expect(out).toContain("storage/bootc-root-dangling");
+  });
+
+  test("a name cannot drive the terminal", () => {
+    const path = root("boot/loader/entries");
+    writeFileSync(join(path, "boot/loader/entries/x.conf"), "title \u001b[31mred\nlinux /x\n");
+    const { out } = run("--root", path, "status");
+    expect(out).not.toContain("\u001b");
+    expect(out).toContain("\\x1b[31mred");
+  });
+
+  test("every report keeps the documented schema", () => {
+    const schema = JSON.parse(
+      readFileSync(join(import.meta.dirname, "../../../docs/schemas/status.json"), "utf8"),
+    ) as Schema;
+    const report = JSON.parse(
+      run("--root", root("boot", "ostree/repo", "composefs", "state/deploy/x"), "status", "--json").out,
+    ) as unknown;
+    expect(violations(schema, report, "report", schema)).toEqual([]);
+    expect(violations(schema, { root: 1 }, "report", schema)).not.toEqual([]);
+  });
+});
+
+describe("doctor", () => {
+  test("says what the machine can do", () => {
+    const { code, out } = run("--root", root("boot"), "doctor");
+    expect(code).toBe(0);
+    expect(out).toContain(process.version);
+    const found = JSON.parse(run("doctor", "--json").out) as { capabilities: { name: string }[] };
+    expect(found.capabilities.map(({ name }) => name)).toContain("native-calls");
+  });
+});
+
+describe("stand-ins", () => {
+  test("are known by the script's argument, or by the name of a link", () => {
+    expect(calledAs("/x/main.js", ["--called-as=ostree", "refs"])).toEqual({
+      name: "ostree",
+      rest: ["refs"],
+    });
+    expect(calledAs("/x/main.js", ["status"])).toEqual({ name: "bootc-store", rest: ["status"] });
+    expect(calledAs("/bin/unknown", ["a"])).toEqual({ name: "bootc-store", rest: ["a"] });
+  });
+
+  test("a script quotes what a shell would read", () => {
+    expect(dropInScript("bootc-store", "/n o/node", "/it's/main.js")).toBe(
+      `#!/bin/sh\nexec '/n o/node' '/it'\\''s/main.js' "$@"\n`,
+    );
+  });
+
+  test.skipIf(!existsSync(join(import.meta.dirname, "../dist/main.js")))(
+    "run from any directory (needs a build)",
+    () => {
+      const built = spawnSync(
+        process.execPath,
+        [join(import.meta.dirname, "../dist/main.js"), "dropins", join(base, "bin")],
+        {
+          encoding: "utf8",
+          env: { ...process.env, NODE_OPTIONS: "--conditions=@bootc-store/source" },
+        },
+      );
+      expect(built.stderr).toBe("");
+      const ran = spawnSync(join(base, "bin/bootc-store"), ["--version"], {
+        cwd: "/",
+        encoding: "utf8",
+        env: { PATH: "" },
+      });
+      expect(ran.stdout).toBe(`${VERSION}\n`);
+    },
+  );
+
+  test("do not overwrite what they did not write", () => {
+    mkdirSync(join(base, "taken"));
+    writeFileSync(join(base, "taken/bootc-store"), "mine");
+    expect(run("dropins", join(base, "taken"))).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("cli/drop-in-dir-invalid"),
+    });
+    expect(readFileSync(join(base, "taken/bootc-store"), "utf8")).toBe("mine");
+  });
+});
+
+describe("tables", () => {
+  test("are as wide as their widest cell, by columns of the terminal", () => {
+    expect(widthOf("a\u0301日\u001b[1mb\u001b[0m")).toBe(4);
+    const lines = tableLines(
+      [
+        { a: "日本", n: 5 },
+        { a: "x", n: 10 },
+      ],
+      [
+        { title: "A", value: (row) => row.a },
+        { title: "N", value: (row) => String(row.n), align: "right" },
+      ],
+    );
+    expect(lines).toEqual(["A      N", "日本   5", "x     10"]);
+  });
+});
+
+interface Schema {
+  readonly type?: string | readonly string[];
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
+  readonly additionalProperties?: boolean | Schema;
+  readonly items?: Schema;
+  readonly enum?: readonly unknown[];
+  readonly anyOf?: readonly Schema[];
+  readonly $ref?: string;
+  readonly $defs?: Readonly<Record<string, Schema>>;
+}
+
+/** As much of JSON Schema as the documented schemas use. */
+function violations(schema: Schema, value: unknown, path: string, top: Schema): string[] {
+  if (schema.$ref !== undefined) {
+    const name = schema.$ref.replace("#/$defs/", "");
+    return violations(top.$defs?.[name] ?? { enum: [] }, value, path, top);
+  }
+  if (schema.anyOf !== undefined) {
+    const tries = schema.anyOf.map((each) => violations(each, value, path, top));
+    return tries.some((each) => each.length === 0) ? [] : tries.flat();
+  }
+  if (schema.enum !== undefined && !schema.enum.includes(value))
+    return [`${path}: ${JSON.stringify(value)} is none of the values`];
+  const kind =
+    value === null
+      ? "null"
+      : Array.isArray(value)
+        ? "array"
+        : Number.isInteger(value)
+          ? "integer"
+          : typeof value;
+  const types = schema.type === undefined ? [kind] : [schema.type].flat();
+  if (!types.includes(kind) && !(kind === "integer" && types.includes("number")))
+    return [`${path}: is ${kind}`];
+  if (Array.isArray(value))
+    return value.flatMap((each, at) => violations(schema.items ?? {}, each, `${path}[${at}]`, top));
+  if (kind !== "object") return [];
+  const object = value as Record<string, unknown>;
+  const missing = (schema.required ?? [])
+    .filter((key) => !(key in object))
+    .map((key) => `${path}.${key}: missing`);
+  const rest = Object.entries(object).flatMap(([key, each]) => {
+    const known = schema.properties?.[key];
+    if (known !== undefined) return violations(known, each, `${path}.${key}`, top);
+    return schema.additionalProperties === false ? [`${path}.${key}: unknown`] : [];
+  });
+  return [...missing, ...rest];
+}

@@ -1,0 +1,12 @@
+import type { CommandModule } from "@bootc-store/backend/command";
+
+import { registerStatus } from "./status.ts";
+
+/** The facade's own commands. */
+export const storageCommands: CommandModule = {
+  name: "storage",
+  summary: "what a physical root holds, over all of its stores",
+  register(parent, context) {
+    registerStatus(parent, context);
+  },
+};

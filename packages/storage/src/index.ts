@@ -1,0 +1,41 @@
+export {
+  type BootedComposefs,
+  type BootedOptions,
+  type BootedOstree,
+  BootedStorage,
+  type BootedStorageKind,
+} from "./booted.ts";
+export { type ComposefsCmdline } from "./composefs-cmdline.ts";
+export { detectRoot } from "./detect/index.ts";
+export {
+  type BootcRootReport,
+  type BootEntryReport,
+  type BootReport,
+  type ComposefsDeploymentReport,
+  type ComposefsReport,
+  type ContainerImageReport,
+  type ContainersStorageReport,
+  type OstreeDeploymentReport,
+  type OstreeReport,
+  type RootReport,
+} from "./detect/report.ts";
+export { ensureComposefsBootcLink, ensureComposefsDir } from "./ensure-layout.ts";
+export { type DetectOptions, Environment } from "./environment.ts";
+export { storageErrors } from "./errors.ts";
+export { type CachedImageStatus, type ImageReference, type ImageStatus } from "./image-status.ts";
+export {
+  askLinux,
+  getPhysicalRootAndRun,
+  type PhysicalRootAndRun,
+  type ReadOnlyQuestions,
+  sysrootIsReadOnly,
+} from "./physical-root.ts";
+export {
+  type BootloaderKind,
+  type Esp,
+  type EspAccess,
+  type OpenContext,
+  Storage,
+  type StorageOptions,
+  type StoreOpeners,
+} from "./storage.ts";
