@@ -6,12 +6,13 @@ import type { BenchInput } from "./inputs.ts";
 
 const ourProgram = (name: string): string => fileURLToPath(new URL(`./programs/${name}.ts`, import.meta.url));
 
-function ours(program: string, input: BenchInput): Contender {
+function ours(program: string, input: BenchInput, ...args: readonly string[]): Contender {
   const command: Command = [
     process.execPath,
     "--conditions=@bootc-store/source",
     ourProgram(program),
     input.root,
+    ...args,
   ];
   return { name: "bootc-store", command: () => command };
 }
@@ -21,6 +22,7 @@ const shell = (script: string, ...args: string[]): Command => ["sh", "-c", scrip
 /** The stages that are measured on one input. `scratch` is a directory that may be written to. */
 export function comparisons(input: BenchInput, scratch: string): readonly Comparison[] {
   const copy = join(scratch, "copy");
+  const fresh = (): void => rmSync(copy, { recursive: true, force: true });
   return [
     {
       name: `walk ${input.name}: type, size and mode of every entry`,
@@ -43,14 +45,8 @@ export function comparisons(input: BenchInput, scratch: string): readonly Compar
     },
     {
       name: `copy ${input.name} with all its metadata`,
-      peers: [
-        {
-          name: "cp -a",
-          command: () => ["cp", "-a", input.root, copy],
-          before: () => rmSync(copy, { recursive: true, force: true }),
-          after: () => rmSync(copy, { recursive: true, force: true }),
-        },
-      ],
+      ours: { ...ours("copy-tree", input, copy), before: fresh, after: fresh },
+      peers: [{ name: "cp -a", command: () => ["cp", "-a", input.root, copy], before: fresh, after: fresh }],
     },
   ];
 }
