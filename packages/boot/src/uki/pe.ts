@@ -1,16 +1,11 @@
-<<<<<<< HEAD
 // Sections of a UKI, which is a PE image: kernel, initramfs, command line and the rest are sections of their own.
 // Microsoft, "PE Format". Only the headers are read; a section's bytes are read when asked for.
 
 import { byteString, textOf } from "@bootc-store/core";
-=======
-import { byteString, StoreError } from "@bootc-store/core";
->>>>>>> de921f2 (boot: entries, menus, command lines and unified kernel images)
 import { any, bytesField, equals, field, struct, u16le, u32le } from "@bootc-store/core/codec";
 
 import { bootErrors } from "../errors.ts";
 
-<<<<<<< HEAD
 /** Random access to a file that nobody vouches for. Reads fewer bytes only at the end. */
 export interface ByteSource {
   readonly size: number;
@@ -121,119 +116,3 @@ function decode<T>(work: () => T): T {
 function invalid(problem: string): Error {
   return bootErrors.error("uki-invalid", `this is no PE image that can be read: ${problem}`);
 }
-=======
-/** Something that bytes can be read from at any place: a file, an object of a store, a buffer. */
-export interface ByteSource {
-  /** Bytes. */
-  readonly size: number;
-  /** Exactly these bytes; called only for ranges within the size. */
-  read(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
-}
-
-/** A source over bytes in memory. */
-export function byteSource(bytes: Uint8Array): ByteSource {
-  return { size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) };
-}
-
-/** One section of a PE executable. */
-export interface PeSection {
-  /** At most eight bytes, with the NULs at the end taken away. */
-  readonly name: string;
-  /** Bytes of content. */
-  readonly size: number;
-  /** Where the content begins in the file. */
-  readonly offset: number;
-}
-
-export interface PeFile {
-  /** `IMAGE_FILE_MACHINE_*`: 0x8664 is x86-64, 0xaa64 AArch64. */
-  readonly machine: number;
-  readonly sections: readonly PeSection[];
-}
-
-const DOS_HEADER = struct("PE DOS header", 64, [
-  field("magic", 0, u16le, equals(0x5a4d), "MZ"),
-  field("_stub", 2, bytesField(58), any, "what only DOS looks at"),
-  field("peOffset", 60, u32le, any, "where the PE header begins"),
-]);
-
-const PE_HEADER = struct("PE header", 24, [
-  field("magic", 0, u32le, equals(0x4550), "PE and two NULs"),
-  field("machine", 4, u16le, any, "processor"),
-  field("sectionCount", 6, u16le, any, "rows of the section table"),
-  field("_symbols", 8, bytesField(12), any, "time and symbol table"),
-  field("optionalHeaderSize", 20, u16le, any, "bytes between this header and the section table"),
-  field("_characteristics", 22, u16le, any, "flags"),
-]);
-
-const SECTION = struct("PE section", 40, [
-  field("name", 0, bytesField(8), any, "padded with NULs"),
-  field("virtualSize", 8, u32le, any, "bytes of content"),
-  field("virtualAddress", 12, u32le, any, "where it is loaded"),
-  field("rawSize", 16, u32le, any, "bytes in the file, padding included"),
-  field("rawOffset", 20, u32le, any, "where it is in the file"),
-  field("_rest", 24, bytesField(16), any, "relocations, line numbers, flags"),
-]);
-
-/** As the PE format has it for images; more is not an executable that firmware loads. */
-const MAX_SECTIONS = 96;
-
-/**
- * The sections of a PE executable. Reads only the headers. Throws `boot/pe-invalid` for what is no PE file, has too many
- * sections or sections outside of the file.
- */
-export async function readPeSections(source: ByteSource): Promise<PeFile> {
-  const start = await readRange(source, 0, DOS_HEADER.size, "DOS header");
-  const { peOffset } = asPe(() => DOS_HEADER.decode(start));
-  const header = await readRange(source, peOffset, PE_HEADER.size, "PE header");
-  const { machine, sectionCount, optionalHeaderSize } = asPe(() => PE_HEADER.decode(header, 0, peOffset));
-  if (sectionCount > MAX_SECTIONS) {
-    throw bootErrors.error(
-      "pe-invalid",
-      `the PE file has ${sectionCount} sections, more than ${MAX_SECTIONS}`,
-    );
-  }
-  const at = peOffset + PE_HEADER.size + optionalHeaderSize;
-  const table = await readRange(source, at, sectionCount * SECTION.size, "section table");
-  const sections: PeSection[] = [];
-  for (let index = 0; index < sectionCount; index++) {
-    const row = SECTION.decode(table, index * SECTION.size, at);
-    const name = byteString(row.name).replace(/\0+$/, "");
-    // An executable's own sections may have more in memory than in the file; those of a UKI may not.
-    const size = Math.min(row.virtualSize, row.rawSize);
-    if (size > 0 && row.rawOffset + size > source.size) {
-      throw bootErrors.error("pe-invalid", `the section "${name}" of the PE file ends after the file`, {
-        context: { offset: row.rawOffset },
-      });
-    }
-    sections.push({ name, size, offset: row.rawOffset });
-  }
-  return { machine, sections };
-}
-
-/** Reads a range that a header speaks of; `boot/pe-invalid` if the file has no such range. */
-export async function readRange(
-  source: ByteSource,
-  offset: number,
-  length: number,
-  what: string,
-): Promise<Uint8Array> {
-  if (offset + length > source.size) {
-    throw bootErrors.error("pe-invalid", `the file ends before its ${what}`, {
-      context: { offset, size: source.size },
-    });
-  }
-  const bytes = await source.read(offset, length);
-  if (bytes.length !== length) throw bootErrors.error("pe-invalid", `the ${what} could not be read whole`);
-  return bytes;
-}
-
-function asPe<T>(decode: () => T): T {
-  try {
-    return decode();
-  } catch (error) {
-    if (!(error instanceof StoreError)) throw error;
-    throw bootErrors.error("pe-invalid", `not a PE executable: ${error.message}`, { cause: error });
-  }
-}
->>>>>>> de921f2 (boot: entries, menus, command lines and unified kernel images)
