@@ -13,7 +13,6 @@ export const O_APPEND = 0x400;
 export const O_NONBLOCK = 0x800;
 export const O_DIRECTORY = arm64 ? 0x4000 : 0x10000;
 export const O_NOFOLLOW = arm64 ? 0x8000 : 0x20000;
-export const O_NOATIME = 0x40000;
 export const O_CLOEXEC = 0x80000;
 export const O_PATH = 0x200000;
 export const O_TMPFILE = 0x400000 | O_DIRECTORY;

@@ -66,12 +66,6 @@ export function failureAs(
   });
 }
 
-/** The errno of an error made by {@link failure}; 0 for any other value. */
-export function errnoOf(error: unknown): number {
-  const context = (error as { context?: ErrorContext } | undefined)?.context;
-  return typeof context?.errno === "number" ? context.errno : 0;
-}
-
 /** A path below a directory, for messages: the directory's own label, then the name. */
 export function subjectOf(label: string, path: ByteString): string {
   return label === "" ? displayName(path) : `${label}/${displayName(path)}`;

@@ -142,20 +142,6 @@ function resolveLong(
   }
 }
 
-/** {@link tryResolve} that throws on every failure. */
-export function resolve(
-  dir: number,
-  path: ByteString,
-  flags: number,
-  mode: number,
-  label: string,
-  options?: ResolveOptions,
-): number {
-  const fd = tryResolve(dir, path, flags, mode, label, options);
-  if (fd < 0) throw failure("openat", -fd, subjectOf(label, path));
-  return fd;
-}
-
 /**
  * Runs `work` on the directory that holds the last component of `path`, and that component. For a single name, which
  * is the usual case, that is `dir` itself. A path that ends in `..` or is the top itself has no such component.
