@@ -17,11 +17,15 @@ import {
   printComposefsKarg,
   printGrubMenu,
   printOstreeKarg,
-  printUEnv,
   readPeSections,
   readUkiSection,
   readUkiText,
-  updateSyslinux,
+  BOOTC_USER_CONFIG_HEADER,
+  bootcUkiMenuEntry,
+  parseOstreeBootConfig,
+  printEfiUuidConfig,
+  printSyslinuxConfig,
+  printUbootEnvironment,
 } from "./index.ts";
 
 const refusedWith = (code: string): unknown => expect.objectContaining({ code });
@@ -304,36 +308,52 @@ fi
 });
 
 describe("texts that ostree writes for other boot loaders", () => {
-  const entries = [
-    { title: "OS 2 (ostree:0)", linux: "/ostree/a/vmlinuz", initrd: "/ostree/a/initramfs", options: "rw" },
-    { title: "OS 1 (ostree:1)", linux: "/ostree/b/vmlinuz" },
-  ];
-
-  test("syslinux keeps what is not ostree's", () => {
-    const before =
-      "TIMEOUT 5\nDEFAULT OS 0 (ostree:0)\nLABEL OS 0 (ostree:0)\n\tKERNEL /boot/old\nLABEL memtest\n\tKERNEL /memtest\n";
-    const after = updateSyslinux(before, entries);
-    expect(after).toBe(
-      "TIMEOUT 5\nLABEL memtest\n\tKERNEL /memtest\nDEFAULT OS 2 (ostree:0)\nLABEL OS 2 (ostree:0)\n\tKERNEL /boot/ostree/a/vmlinuz\n\tINITRD /boot/ostree/a/initramfs\n\tAPPEND rw\nLABEL OS 1 (ostree:1)\n\tKERNEL /boot/ostree/b/vmlinuz\n",
-    );
-    expect(updateSyslinux(after, entries)).toBe(after);
-    expect(parseSyslinux(after)).toMatchObject({
-      default: "OS 2 (ostree:0)",
-      labels: [{ title: "memtest" }, { options: "rw" }, {}],
+  test("are read back", () => {
+    const config = (title: string, linux: string, more = "") =>
+      parseOstreeBootConfig(`title ${title}\nlinux ${linux}\n${more}`);
+    const entries = [
+      config("OS 2 (ostree:0)", "/ostree/a/vmlinuz", "initrd /ostree/a/initramfs\noptions rw ostree=/x\n"),
+      config("OS 1 (ostree:1)", "/ostree/b/vmlinuz"),
+    ];
+    const syslinux = printSyslinuxConfig("LABEL memtest\n\tKERNEL /memtest\n", entries, {
+      bootPrefix: false,
     });
-    expect(parseSyslinux(updateSyslinux("DEFAULT memtest\n", entries)).default).toBe("memtest");
-  });
-
-  test("U-Boot's variables", () => {
-    const text = printUEnv(entries, "extra=1\n");
-    expect(text).toContain("kernel_image2=/boot/ostree/b/vmlinuz\n");
-    expect(Object.fromEntries(parseUEnv(text))).toEqual({
+    expect(printSyslinuxConfig(syslinux, entries, { bootPrefix: false })).toBe(syslinux);
+    expect(parseSyslinux(syslinux)).toMatchObject({
+      default: "OS 2 (ostree:0)",
+      labels: [{ title: "memtest" }, { options: "rw ostree=/x" }, { linux: "/boot/ostree/b/vmlinuz" }],
+    });
+    expect(Object.fromEntries(parseUEnv(printUbootEnvironment(entries, "extra=1")))).toEqual({
       kernel_image: "/boot/ostree/a/vmlinuz",
       ramdisk_image: "/boot/ostree/a/initramfs",
-      bootargs: "rw",
+      bootargs: "rw ostree=/x",
       kernel_image2: "/boot/ostree/b/vmlinuz",
       extra: "1",
     });
+  });
+
+  test("of bootc for GRUB are byte for byte its own", () => {
+    const entries = ["v2", "v1"].map((id) => bootcUkiMenuEntry("Lab OS", id));
+    const text = printGrubMenu({ preamble: BOOTC_USER_CONFIG_HEADER, entries });
+    expect(text).toBe(`
+if [ -f \${config_directory}/efiuuid.cfg ]; then
+        source \${config_directory}/efiuuid.cfg
+fi
+menuentry "Lab OS: (v2)" {
+insmod fat
+insmod chain
+search --no-floppy --set=root --fs-uuid "\${EFI_PART_UUID}"
+chainloader /EFI/Linux/bootc/bootc_composefs-v2.efi
+}
+menuentry "Lab OS: (v1)" {
+insmod fat
+insmod chain
+search --no-floppy --set=root --fs-uuid "\${EFI_PART_UUID}"
+chainloader /EFI/Linux/bootc/bootc_composefs-v1.efi
+}
+`);
+    expect(printEfiUuidConfig("7E57-B007")).toBe('set EFI_PART_UUID="7E57-B007"');
+    expect(() => printEfiUuidConfig('"; reboot')).toThrow(refusedWith("boot/menu-value-invalid"));
   });
 });
 

@@ -1,4 +1,5 @@
 import type { BlsEntry } from "./entry.ts";
+import { compareStrverscmp } from "./strverscmp.ts";
 import { compareVersions } from "./version.ts";
 
 /** An entry with the name of its file, which counts for the order. */
@@ -20,6 +21,9 @@ export function inBootOrder<T extends NamedEntry>(entries: readonly T[], reader:
 }
 
 function bySortKey(a: NamedEntry, b: NamedEntry): number {
+  // Entries that have failed as often as they may come last.
+  const spent = Number(bootCounter(a.file)?.left === 0) - Number(bootCounter(b.file)?.left === 0);
+  if (spent !== 0) return spent;
   const one = a.entry.sortKey;
   const two = b.entry.sortKey;
   if (one !== undefined && two !== undefined) {
@@ -36,7 +40,33 @@ function bySortKey(a: NamedEntry, b: NamedEntry): number {
 
 /** By the version rules, as both programs compare file names; plain text decides between equal versions. */
 function byFileDescending(a: NamedEntry, b: NamedEntry): number {
-  return compareText(b.file, a.file);
+  const name = ({ file }: NamedEntry): string => bootCounter(file)?.base ?? file;
+  return compareVersions(name(b), name(a)) || compareText(b.file, a.file);
+}
+
+/**
+ * The order in which bootc takes entries: by sort key and by machine where both have one, then the newest version. With
+ * entries of both kinds it is no total order.
+ */
+export function compareAsBootc(a: BlsEntry, b: BlsEntry): number {
+  return (
+    compareIfBoth(a.sortKey, b.sortKey) ||
+    compareIfBoth(a.machineId, b.machineId) ||
+    compareVersions(b.version ?? "", a.version ?? "")
+  );
+}
+
+/** The order in which ostree takes entries: the greatest version by `strverscmp` first, those without one last. */
+export function compareAsOstree(
+  a: { readonly version: string | undefined },
+  b: { readonly version: string | undefined },
+): number {
+  if (a.version !== undefined && b.version !== undefined) return -compareStrverscmp(a.version, b.version);
+  return Number(a.version === undefined) - Number(b.version === undefined);
+}
+
+function compareIfBoth(a: string | undefined, b: string | undefined): number {
+  return a === undefined || b === undefined ? 0 : compareText(a, b);
 }
 
 function compareText(a: string, b: string): number {

@@ -125,3 +125,31 @@ function syntax(text: string, at: number, problem: string): Error {
   const line = text.slice(0, at).split("\n").length;
   return bootErrors.error("menu-syntax", `line ${line}: ${problem}`, { context: { line } });
 }
+
+/** What bootc begins `grub2/user.cfg` with, so that its entries know the EFI partition. */
+export const BOOTC_USER_CONFIG_HEADER = `
+if [ -f \${config_directory}/efiuuid.cfg ]; then
+        source \${config_directory}/efiuuid.cfg
+fi
+`;
+
+/** The content of `grub2/efiuuid.cfg`. Throws `boot/menu-value-invalid`. */
+export function printEfiUuidConfig(uuid: string): string {
+  if (!/^[0-9A-Za-z-]+$/.test(uuid)) {
+    throw bootErrors.error("menu-value-invalid", `"${uuid.slice(0, 200)}" is no UUID of a file system`);
+  }
+  return `set EFI_PART_UUID="${uuid}"`;
+}
+
+/** bootc's entry for a unified kernel image of a composefs deployment. */
+export function bootcUkiMenuEntry(label: string, id: string): GrubMenuEntry {
+  return {
+    title: `${label}: (${id})`,
+    commands: [
+      { name: "insmod", argument: "fat" },
+      { name: "insmod", argument: "chain" },
+      { name: "search", argument: '--no-floppy --set=root --fs-uuid "${EFI_PART_UUID}"' },
+      { name: "chainloader", argument: `/EFI/Linux/bootc/bootc_composefs-${id}.efi` },
+    ],
+  };
+}
