@@ -31,6 +31,7 @@ export { type PeerStatus, peerStatus } from "./peers/status.ts";
 export { cutFile, type Damage, flipByte } from "./faults/bytes.ts";
 export { type ChangingCall, changingCalls } from "./faults/calls.ts";
 export { type DiskFault, fullDisk, readOnlyDisk } from "./faults/disk.ts";
+export { powerCut } from "./faults/power-cut.ts";
 export {
   type CrashPointOptions,
   eachCrashPoint,

@@ -1,7 +1,9 @@
 import {
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readFileSync,
   readdirSync,
   rmSync,
@@ -20,6 +22,7 @@ import {
   fullDisk,
   killAtSyscall,
   openLab,
+  powerCut,
   readOnlyDisk,
   run,
   secondWriter,
@@ -210,6 +213,27 @@ for (const kind of ["tmpfs", "ext4", "xfs", "btrfs", "small"] as const) {
       writeFileSync(join(fs.path, "f"), "");
     });
   });
+}
+
+for (const kind of ["ext4", "xfs"] as const) {
+  const reason = lab.missing({ filesystems: [kind], programs: ["perl"] });
+  it.skipIf(reason !== undefined)(
+    `a power cut of ${reason ?? kind} keeps what was synced and loses the rest`,
+    async () => {
+      await using fs = await lab.filesystem(kind);
+      const path = (name: string): string => join(fs.path, name);
+      writeFileSync(path("synced"), "1", { flush: true });
+      await run(["sync", "-f", fs.path]);
+      writeFileSync(path("lost"), "2");
+      const fd = openSync(path("synced"), "r");
+      await expect(powerCut(fs)).rejects.toMatchObject({ code: "lab/command-failed" });
+      closeSync(fd);
+      await fs.cycle();
+      expect(readdirSync(fs.path).filter((name) => name !== "lost+found")).toEqual(["synced"]);
+      expect(readFileSync(path("synced"), "utf8")).toBe("1");
+      writeFileSync(path("after"), "4", { flush: true });
+    },
+  );
 }
 
 const small = lab.missing({ filesystems: ["small"] });

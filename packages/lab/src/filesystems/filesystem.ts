@@ -37,7 +37,10 @@ export interface FileSystem extends AsyncDisposable {
   has(trait: FileSystemTrait): boolean;
   /** Makes it read-only (EROFS from now on) or writable again, as `mount -o remount`. */
   remount(mode: "ro" | "rw"): Promise<void>;
-  /** Unmounts and mounts it again: nothing is left in the page cache, an interrupted journal is replayed. */
+  /**
+   * Unmounts and mounts it again: nothing is left in the page cache, an interrupted journal is replayed. Fails while
+   * somebody holds a file of it.
+   */
   cycle(): Promise<void>;
   unmount(): Promise<void>;
   mount(mode?: "ro" | "rw"): Promise<void>;
@@ -76,7 +79,8 @@ export async function makeFileSystem(
       await succeed(["mount", "-o", `remount,${mode}`, path]);
     },
     async cycle() {
-      await made.unmount();
+      // Not detached: while somebody holds a file, the old file system would live on and be mounted again.
+      await succeed(["umount", path]);
       await made.mount();
     },
     async unmount() {
