@@ -1,16 +1,19 @@
 #!/usr/bin/env node
-// The entry. Asked for its version it loads nothing else; everything that costs time to load is behind the import.
-import { version } from "./version.ts";
+// The entry. Asked for its version it loads no other file; everything that costs time to load is behind the import.
+import { readFileSync } from "node:fs";
 
 const [, calledBy = "", ...args] = process.argv;
+const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
 
 if (
   args.length === 1 &&
   (args[0] === "--version" || args[0] === "-V") &&
   /bootc-store|main\.[jt]s$/.test(calledBy)
 ) {
-  process.stdout.write(`${version()}\n`);
+  process.stdout.write(`${version}\n`);
 } else {
   const { run } = await import("./run.ts");
-  process.exitCode = await run(calledBy, args);
+  process.exitCode = await run(calledBy, args, version);
 }

@@ -6,18 +6,21 @@ import { CommanderError } from "commander";
 import { doctorCommand } from "./commands/doctor.ts";
 import { dropinsCommand } from "./commands/dropins.ts";
 import type { AppContext } from "./context.ts";
-import { version } from "./version.ts";
 
 /** Everything the program can do. Modules are listed, not discovered. */
 const MODULES: readonly CommandModule[] = [storageCommands, doctorCommand, dropinsCommand];
 
 /** Runs a command and returns its exit code. */
-export async function runProgram(args: readonly string[], context: AppContext): Promise<number> {
+export async function runProgram(
+  args: readonly string[],
+  context: AppContext,
+  version: string,
+): Promise<number> {
   const program = new Command("bootc-store")
     .description(
       "See, check and move what an image-based Linux system keeps in ostree, composefs and containers-storage.",
     )
-    .version(version(), "-V, --version", "print the version")
+    .version(version, "-V, --version", "print the version")
     .option("--root <dir>", "the physical root: the top of a mounted disk, or /sysroot of a booted host")
     .helpCommand(true)
     .showHelpAfterError("Try --help for how to use it.")

@@ -7,7 +7,7 @@ import { printable, renderError, StoreError } from "@bootc-store/core";
 import { AppContext } from "./context.ts";
 import { calledAs, runDropIn } from "./drop-ins.ts";
 
-export async function run(calledBy: string, args: readonly string[]): Promise<number> {
+export async function run(calledBy: string, args: readonly string[], version: string): Promise<number> {
   // Compiled code is kept between runs where Node may write; without it a start is only slower.
   enableCompileCache();
   const { name, rest } = calledAs(calledBy, args);
@@ -27,7 +27,7 @@ export async function run(calledBy: string, args: readonly string[]): Promise<nu
   try {
     if (name !== "bootc-store") return await runDropIn(name, rest, context);
     const { runProgram } = await import("./program.ts");
-    return await runProgram(rest, context);
+    return await runProgram(rest, context, version);
   } catch (error) {
     return report(error);
   } finally {

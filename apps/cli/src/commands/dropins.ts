@@ -50,6 +50,8 @@ function writeDropIn(dir: Dir, name: string): void {
       },
     );
   }
-  const main = fileURLToPath(new URL("../main.js", import.meta.url));
+  // Run from its sources the program still points to what was built of them, which starts three times as fast.
+  const built = import.meta.url.endsWith(".ts") ? "../../dist/main.js" : "../main.js";
+  const main = fileURLToPath(new URL(built, import.meta.url));
   dir.atomicWrite(utf8(name), Buffer.from(dropInScript(name, process.execPath, main)), { mode: 0o755 });
 }
