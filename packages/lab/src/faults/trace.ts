@@ -104,7 +104,7 @@ export const traceCalls = (options: WatchOptions): Promise<Traced> =>
 
 /**
  * Kills a command, with all its threads and processes, just before its n-th call that changes a file system. The count
- * goes over all threads, so every n from 1 to the number that {@link traceCalls} finds is one crash point of a program that
+ * goes over all threads, and the calls before the n-th are awaited, so every n from 1 to the number that {@link traceCalls} finds is one crash point of a program that
  * works in one order.
  */
 export async function killAtSyscall(options: WatchOptions & { n: number }): Promise<KilledAt> {

@@ -25,8 +25,11 @@ use constant {
     PTRACE_GET_SYSCALL_INFO => 0x420e,
     EVENT_SECCOMP           => 7,
     EVENT_STOP              => 128,
-    # EXITKILL, and TRACE of fork, vfork, clone, exec, seccomp
-    OPTIONS => 0x100000 | 0x2 | 0x4 | 0x8 | 0x10 | 0x80,
+    PTRACE_SYSCALL          => 24,
+    # SIGTRAP with the bit that TRACESYSGOOD adds: the end of a call
+    CALL_ENDED => 5 | 0x80,
+    # EXITKILL, TRACESYSGOOD, and TRACE of fork, vfork, clone, exec, seccomp
+    OPTIONS => 0x100000 | 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x80,
     WALL    => 0x40000000,
     # O_CREAT, O_TRUNC, and the bit of O_TMPFILE that O_DIRECTORY has not (the same on x86-64 and arm64)
     OPEN_CHANGES => 0100 | 01000 | 020000000,
@@ -79,10 +82,11 @@ ptrace(PTRACE_SEIZE, $root, 0, OPTIONS) == 0 or die "tracer.pl: seize: $!\n";
 syswrite $go_write, 'x';
 close $go_write;
 
-my %traced = ($root => 1);
-my $count  = 0;
-my $killed = 0;
-my $status = 0;
+my %traced   = ($root => 1);
+my %inflight = ();    # threads that are inside a counted call
+my $count    = 0;
+my $dying    = 0;     # the n-th call has been reached: nobody goes on, and when the calls before it are done all are killed
+my $status   = 0;
 
 while (1) {
     # Not waitpid: Perl does not hand on the status of a stopped process.
@@ -92,21 +96,31 @@ while (1) {
     $native = unpack 'L', $native;
     if (($native & 0xff) != 0x7f) {
         delete $traced{$pid};
+        delete $inflight{$pid};
         $status = $native if $pid == $root;
+        finish_off() if $dying;
         next;
     }
     $traced{$pid} = 1;
     my $signal = ($native >> 8) & 0xff;
     my $event  = $native >> 16;
-    if ($event == EVENT_SECCOMP) {
-        at_call($pid) unless $killed;
-        ptrace(PTRACE_CONT, $pid, 0, 0);
+    delete $inflight{$pid} if $signal == CALL_ENDED && !$event;
+    if ($dying) {
+        finish_off();
+    } elsif ($event == EVENT_SECCOMP) {
+        my $counted = at_call($pid);
+        if ($dying) { finish_off(); next; }
+        # A counted call is awaited, so that at a kill it is known to have been carried out.
+        $inflight{$pid} = 1 if $counted;
+        ptrace($counted ? PTRACE_SYSCALL : PTRACE_CONT, $pid, 0, 0);
     } elsif ($event == EVENT_STOP) {
         # A real stop (SIGSTOP and its like) is kept; the one that greets a new thread is not.
         my $stopping = $signal == 19 || $signal == 20 || $signal == 21 || $signal == 22;
         ptrace($stopping ? PTRACE_LISTEN : PTRACE_CONT, $pid, 0, 0);
     } else {
-        ptrace(PTRACE_CONT, $pid, 0, $event ? 0 : $signal);
+        # A signal that comes in the middle of a counted call leaves that call to be awaited still.
+        my $request = $inflight{$pid} ? PTRACE_SYSCALL : PTRACE_CONT;
+        ptrace($request, $pid, 0, $event || $signal == CALL_ENDED ? 0 : $signal);
     }
 }
 close $log or die "tracer.pl: $log_path: $!\n";
@@ -129,41 +143,49 @@ sub filter {
     syscall($SYS_prctl, 22, 2, $header, 0, 0) == 0 or die "tracer.pl: seccomp: $!\n";
 }
 
+# Kills everything as soon as no counted call is under way. The call at which it stands is not carried out: a fatal signal
+# is pending when it would begin.
+sub finish_off {
+    return if %inflight;
+    kill 'KILL', keys %traced;
+}
+
+# Looks at a call; true if it was counted and goes on. Sets $dying at the one to be killed at.
 sub at_call {
     my ($pid) = @_;
     my $info = "\0" x 96;
     my $size = ptrace(PTRACE_GET_SYSCALL_INFO, $pid, length $info, $info);
-    return if $size < 80;
+    return 0 if $size < 80;
     my ($number, @args) = unpack 'x24 Q Q6', $info;
-    my $known = $call{$number} or return;
+    my $known = $call{$number} or return 0;
     my @paths;
     for my $part (@{ $known->{parts} }) {
         my ($kind, $n) = @$part;
         if    ($kind eq 'p') { push @paths, resolve(cwd($pid), text($pid, $args[$n])); }
         elsif ($kind eq 'a') { push @paths, resolve(directory($pid, $args[$n]), text($pid, $args[ $n + 1 ])); }
-        elsif ($kind eq 'o') { return unless $args[$n] & OPEN_CHANGES; }
-        elsif ($kind eq 'w') { return unless unpack('Q', memory($pid, $args[$n], 8)) & OPEN_CHANGES; }
-        elsif ($kind eq 'i') { return unless $CHANGING_IOCTL{ $args[$n] & 0xffffffff }; }
+        elsif ($kind eq 'o') { return 0 unless $args[$n] & OPEN_CHANGES; }
+        elsif ($kind eq 'w') { return 0 unless unpack('Q', memory($pid, $args[$n], 8)) & OPEN_CHANGES; }
+        elsif ($kind eq 'i') { return 0 unless $CHANGING_IOCTL{ $args[$n] & 0xffffffff }; }
         elsif ($kind eq 'f') {
             my $path = opened($pid, $args[$n]);
             # Pipes, sockets, event counters, terminals and kernel files are no file system state.
-            return if $path !~ m{^/} || $path =~ m{^/(?:dev|proc|sys)/|^/memfd:};
+            return 0 if $path !~ m{^/} || $path =~ m{^/(?:dev|proc|sys)/|^/memfd:};
             push @paths, $path;
         }
     }
-    if ($below ne '') { return unless grep { $_ eq $below || index($_, "$below/") == 0 } @paths; }
+    if ($below ne '') { return 0 unless grep { $_ eq $below || index($_, "$below/") == 0 } @paths; }
     $count++;
     print $log join("\t", $count, $pid, $known->{name}, map { escaped($_) } @paths), "\n";
-    return unless $count >= $first && $count <= $last;
+    return 1 unless $count >= $first && $count <= $last;
     if ($action eq 'kill') {
-        # The call that it stands before is not carried out: a fatal signal is pending.
-        $killed = 1;
-        kill 'KILL', keys %traced;
-    } elsif ($action eq 'fail') {
-        # No call (number -1), and the result in its place: fields orig_rax and rax of struct user.
-        ptrace(PTRACE_POKEUSER, $pid, 15 * 8, -1);
-        ptrace(PTRACE_POKEUSER, $pid, 10 * 8, -$errno);
+        $dying = 1;
+        return 0;
     }
+    return 1 if $action ne 'fail';
+    # No call (number -1), and the result in its place: fields orig_rax and rax of struct user.
+    ptrace(PTRACE_POKEUSER, $pid, 15 * 8, -1);
+    ptrace(PTRACE_POKEUSER, $pid, 10 * 8, -$errno);
+    return 0;
 }
 
 sub memory {
