@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import { utf8 } from "@bootc-store/core";
 import { describe, expect, it } from "vitest";
 import { b, codeOf, expectNoLeak, isRoot, onLinux, scratch } from "../tests/helpers.ts";
+import { withoutXattrAt } from "./calls/xattr.ts";
 import { Dir, File, fileKey, linuxErrors } from "./index.ts";
 
 /** Not UTF-8 in any way: a lone continuation byte, 0xff, a newline. */
@@ -139,40 +140,48 @@ describe.skipIf(!onLinux)("Dir", () => {
     expect(codeOf(() => dir.symlink(b(""), b("x")))).toBe("linux/name-empty");
   });
 
-  it("keeps extended attributes as bytes, of files, directories and links", () => {
-    using s = scratch();
-    const { dir } = s;
-    dir.atomicWrite(b("f"), Buffer.from("f"));
-    const value = Buffer.from([0, 255, 10, 0, 128]);
-    dir.setXattr(b("f"), b("user.b\xff"), value);
-    dir.setXattr(b("f"), b("user.a"), Buffer.alloc(0));
-    expect(dir.listXattrs(b("f")).filter((name) => name.startsWith("user."))).toEqual([
-      "user.a",
-      "user.b\xff",
-    ]);
-    expect(dir.getXattr(b("f"), b("user.b\xff"))).toEqual(value);
-    expect(dir.getXattr(b("f"), b("user.a"))).toEqual(Buffer.alloc(0));
-    expect(dir.getXattrOptional(b("f"), b("user.none"))).toBeUndefined();
-    expect(codeOf(() => dir.getXattr(b("f"), b("user.none")))).toBe("linux/attribute-absent");
-    expect(codeOf(() => dir.setXattr(b("f"), b("user.a"), value, { mode: "create" }))).toBe("linux/exists");
-    expect(codeOf(() => dir.getXattrOptional(b("none"), b("user.a")))).toBe("linux/not-found");
-    expect(codeOf(() => dir.setXattr(b("f"), b("user.\0"), value))).toBe("linux/argument-invalid");
-    dir.removeXattr(b("f"), b("user.a"));
-    using file = dir.openFile(b("f"), { access: "read-write" });
-    expect(file.listXattrs().includes(b("user.a"))).toBe(false);
-    file.setXattr(b("user.c"), value);
-    expect(file.getXattr(b("user.c"))).toEqual(value);
-    file.removeXattr(b("user.c"));
-    expect(file.getXattrOptional(b("user.c"))).toBeUndefined();
-    dir.self().setXattr(b("user.self"), value);
-    expect(dir.self().getXattr(b("user.self"))).toEqual(value);
-    if (isRoot) {
-      dir.symlink(b("f"), b("l"));
-      dir.setXattr(b("l"), b("trusted.x"), value);
-      expect(dir.getXattr(b("l"), b("trusted.x"))).toEqual(value);
-      expect(dir.getXattrOptional(b("f"), b("trusted.x"))).toBeUndefined();
-    }
-  });
+  it.each(["by directory", "by /proc"])(
+    "keeps extended attributes as bytes, of files, directories and links, %s",
+    (way) => {
+      using _way = way === "by /proc" ? withoutXattrAt() : undefined;
+      using s = scratch();
+      expect(codeOf(() => s.dir.setXattr(b("none"), b("user.x"), Buffer.alloc(1)))).toBe("linux/not-found");
+      s.dir.atomicWrite(b("big"), Buffer.from(""));
+      expect(codeOf(() => s.dir.setXattr(b("big"), b("user.x"), Buffer.alloc(70_000)))).not.toBe("no error");
+      expect(s.dir.getXattrOptional(b("big"), b("user.x"))).toBeUndefined();
+      const { dir } = s;
+      dir.atomicWrite(b("f"), Buffer.from("f"));
+      const value = Buffer.from([0, 255, 10, 0, 128]);
+      dir.setXattr(b("f"), b("user.b\xff"), value);
+      dir.setXattr(b("f"), b("user.a"), Buffer.alloc(0));
+      expect(dir.listXattrs(b("f")).filter((name) => name.startsWith("user."))).toEqual([
+        "user.a",
+        "user.b\xff",
+      ]);
+      expect(dir.getXattr(b("f"), b("user.b\xff"))).toEqual(value);
+      expect(dir.getXattr(b("f"), b("user.a"))).toEqual(Buffer.alloc(0));
+      expect(dir.getXattrOptional(b("f"), b("user.none"))).toBeUndefined();
+      expect(codeOf(() => dir.getXattr(b("f"), b("user.none")))).toBe("linux/attribute-absent");
+      expect(codeOf(() => dir.setXattr(b("f"), b("user.a"), value, { mode: "create" }))).toBe("linux/exists");
+      expect(codeOf(() => dir.getXattrOptional(b("none"), b("user.a")))).toBe("linux/not-found");
+      expect(codeOf(() => dir.setXattr(b("f"), b("user.\0"), value))).toBe("linux/argument-invalid");
+      dir.removeXattr(b("f"), b("user.a"));
+      using file = dir.openFile(b("f"), { access: "read-write" });
+      expect(file.listXattrs().includes(b("user.a"))).toBe(false);
+      file.setXattr(b("user.c"), value);
+      expect(file.getXattr(b("user.c"))).toEqual(value);
+      file.removeXattr(b("user.c"));
+      expect(file.getXattrOptional(b("user.c"))).toBeUndefined();
+      dir.self().setXattr(b("user.self"), value);
+      expect(dir.self().getXattr(b("user.self"))).toEqual(value);
+      if (isRoot) {
+        dir.symlink(b("f"), b("l"));
+        dir.setXattr(b("l"), b("trusted.x"), value);
+        expect(dir.getXattr(b("l"), b("trusted.x"))).toEqual(value);
+        expect(dir.getXattrOptional(b("f"), b("trusted.x"))).toBeUndefined();
+      }
+    },
+  );
 
   it("sets mode and owner without following", () => {
     using s = scratch();

@@ -1,6 +1,6 @@
 import { type ByteString, Lifetime } from "@bootc-store/core";
 import { type AtomicWriteOptions, atomicWriteAt } from "./atomic-write.ts";
-import { tryMkdirAt, tryRmdirAt, tryUnlinkAt } from "./calls/directory.ts";
+import { tryMkdirAt } from "./calls/directory.ts";
 import {
   type RenameMode,
   tryLinkAt,
@@ -10,11 +10,9 @@ import {
   trySymlinkAt,
 } from "./calls/link.ts";
 import { KEEP_OWNER, type TimeChange, tryChmodAt, tryChownAt, tryUtimesAt } from "./calls/metadata.ts";
-import { tryLockFd } from "./calls/lock.ts";
 import { closeFd, duplicateFd, tryOpenat } from "./calls/open.ts";
 import {
   type DeviceNumber,
-  fileKey,
   type FileStat,
   type FileSystemStat,
   statFd,
@@ -24,51 +22,35 @@ import {
 import { syncfs } from "./calls/sync.ts";
 import {
   AT_FDCWD,
-  O_APPEND,
   O_CREAT,
   O_DIRECTORY,
   O_EXCL,
   O_NOFOLLOW,
-  O_NONBLOCK,
   O_PATH,
   O_RDONLY,
-  O_TRUNC,
   S_IFBLK,
   S_IFCHR,
   S_IFIFO,
   S_IFSOCK,
 } from "./constants.ts";
+import { tryLockAt } from "./dir-lock.ts";
+import { type EnsureDirOptions, ensureDirAt, tryRemoveAt } from "./dir-names.ts";
+import { openDirectory, openFileAt, type OpenFileOptions } from "./dir-open.ts";
 import { syncDirectory } from "./durability.ts";
-import { EACCES, EEXIST, EINVAL, EISDIR, ENOENT, ENOTDIR, EPERM } from "./errno.ts";
+import { EINVAL, ENOENT } from "./errno.ts";
 import { linuxErrors } from "./errors.ts";
 import { failure, failureAs, subjectOf } from "./failure.ts";
-import { type Access, ACCESS_FLAGS, File } from "./file.ts";
+import { ACCESS_FLAGS, File } from "./file.ts";
 import { type DirEntry, ENTRY_LIMIT, readSorted, shown } from "./list.ts";
-import { Lock, type LockOptions, type LockWaitOptions, waitForLock } from "./lock.ts";
+import { type Lock, type LockOptions, type LockWaitOptions, waitForLock } from "./lock.ts";
 import { checkName } from "./name.ts";
-import { procPath } from "./native-path.ts";
-import { tryRecordLock } from "./record-locks.ts";
 import { type HowPlaced, placeContent, type PlaceOptions } from "./reflink.ts";
 import { removeTree } from "./remove-all.ts";
 import { inParent, type ResolveOptions, tryResolve } from "./resolve.ts";
 import { TempFile, type TempFileOptions } from "./temp-file.ts";
 import { walk, type WalkEntry, type WalkOptions } from "./walk.ts";
 import { getXattr, getXattrOptional, listXattrs, removeXattr, setXattr } from "./xattr.ts";
-import type { XattrMode } from "./calls/xattr.ts";
-
-export interface OpenFileOptions extends ResolveOptions {
-  /** Default `read`. */
-  readonly access?: Access;
-  readonly append?: boolean;
-  readonly truncate?: boolean;
-  /** Make it with these permission bits (subject to the umask) where it is not there. */
-  readonly create?: number;
-  /**
-   * `regular` (the default) refuses anything else, so that a fifo in a file's place does not make a reader wait.
-   * Devices and fifos are opened without blocking.
-   */
-  readonly type?: "regular" | "any";
-}
+import type { XattrMode, XattrTarget } from "./calls/xattr.ts";
 
 export interface StatOptions extends ResolveOptions {
   /** With the resolutions that follow links, whether a link at the end is followed too. Default false. */
@@ -169,31 +151,7 @@ export class Dir implements Disposable {
   }
 
   openFileOptional(path: ByteString, options: OpenFileOptions = {}): File | undefined {
-    const flags =
-      ACCESS_FLAGS[options.access ?? "read"] |
-      O_NONBLOCK |
-      (options.append === true ? O_APPEND : 0) |
-      (options.truncate === true ? O_TRUNC : 0) |
-      (options.create === undefined ? 0 : O_CREAT);
-    const fd = tryResolve(this.fd, path, flags, options.create ?? 0, this.label, options);
-    if (fd === -ENOENT) return undefined;
-    const label = this.labelOf(path);
-    if (fd < 0) throw failure("openat", -fd, label);
-    const file = File.adopt(fd, label);
-    if (options.type === "any") return file;
-    try {
-      const { type } = file.stat();
-      if (type === "directory") throw failure("openat", EISDIR, label);
-      if (type !== "regular") {
-        throw linuxErrors.error("not-a-file", `${label}: not a regular file but a ${type}`, {
-          context: { path: label, type },
-        });
-      }
-      return file;
-    } catch (error) {
-      file[Symbol.dispose]();
-      throw error;
-    }
+    return openFileAt(this.fd, path, this.label, options);
   }
 
   /** Makes a file that must not exist yet and opens it for reading and writing. */
@@ -302,25 +260,8 @@ export class Dir implements Disposable {
    * Makes a directory, and with `parents` those on the way, where they are missing. Says whether the last one was
    * made. What is there must be a directory and no link to one.
    */
-  ensureDir(
-    path: ByteString,
-    options: { readonly mode?: number; readonly parents?: boolean } & ResolveOptions = {},
-  ): "created" | "existed" {
-    const mode = options.mode ?? 0o755;
-    const slash = path.lastIndexOf("/");
-    if (options.parents === true && slash > 0) this.ensureDir(path.slice(0, slash) as ByteString, options);
-    return inParent(this.fd, path, this.label, options, (parent, name) => {
-      const result = tryMkdirAt(parent, name, mode);
-      if (result === 0) return "created";
-      if (result !== -EEXIST) throw failure("mkdirat", -result, this.labelOf(path));
-      const found = tryStatAt(parent, name);
-      if (typeof found === "number") throw failure("statx", -found, this.labelOf(path));
-      if (found.type === "symlink") {
-        throw failureAs("path-symlink", "mkdirat", EEXIST, this.labelOf(path), "a symbolic link is there");
-      }
-      if (found.type !== "directory") throw failure("mkdirat", ENOTDIR, this.labelOf(path));
-      return "existed";
-    });
+  ensureDir(path: ByteString, options: EnsureDirOptions = {}): "created" | "existed" {
+    return ensureDirAt(this.fd, path, this.label, options);
   }
 
   /**
@@ -387,12 +328,7 @@ export class Dir implements Disposable {
 
   /** {@link Dir.remove} that says false where nothing was. */
   removeOptional(path: ByteString, options?: ResolveOptions): boolean {
-    const result = inParent(this.fd, path, this.label, options, (parent, name) => {
-      const unlinked = tryUnlinkAt(parent, name);
-      if (unlinked !== -EISDIR && unlinked !== -EPERM) return unlinked;
-      const removed = tryRmdirAt(parent, name);
-      return removed === -ENOTDIR ? unlinked : removed;
-    });
+    const result = inParent(this.fd, path, this.label, options, tryRemoveAt);
     if (result === 0) return true;
     if (result === -ENOENT) return false;
     throw failure("unlinkat", -result, this.labelOf(path));
@@ -465,10 +401,10 @@ export class Dir implements Disposable {
   #xattr<T>(
     path: ByteString,
     options: ResolveOptions | undefined,
-    work: (target: string, subject: string) => T,
+    work: (target: XattrTarget, subject: string) => T,
   ): T {
     return inParent(this.fd, path, this.label, options, (parent, name) =>
-      work(procPath(parent, name), this.labelOf(path)),
+      work({ dir: parent, name }, this.labelOf(path)),
     );
   }
 
@@ -516,40 +452,13 @@ export class Dir implements Disposable {
    * file by other means than this package's.
    */
   tryLock(path: ByteString | undefined, options: LockOptions): Lock | undefined {
-    const mode = options.mode ?? "exclusive";
-    const open = (): File => this.#openForLock(path, options);
-    if (options.kind === "record") {
-      const found = path === undefined ? this.statSelf() : this.statOptional(path);
-      const hold = tryRecordLock(found === undefined ? "" : fileKey(found), open, mode);
-      return hold === undefined ? undefined : new Lock("record", mode, hold.file, hold);
-    }
-    const file = open();
-    let taken = false;
-    try {
-      taken = tryLockFd(file.fd, options.kind, mode, file.label);
-      return taken ? new Lock(options.kind, mode, file, undefined) : undefined;
-    } finally {
-      if (!taken) file[Symbol.dispose]();
-    }
+    return tryLockAt(this.fd, path, this.label, options);
   }
 
   /** {@link Dir.tryLock} that waits, while the event loop runs, until `timeout` or `signal` end it. */
   async lock(path: ByteString | undefined, options: LockWaitOptions): Promise<Lock> {
     const subject = path === undefined ? shown(this.label) : this.labelOf(path);
     return await waitForLock(() => this.tryLock(path, options), subject, options);
-  }
-
-  #openForLock(path: ByteString | undefined, options: LockOptions): File {
-    if (path === undefined) {
-      const fd = tryOpenat(this.fd, ".", O_RDONLY | O_DIRECTORY);
-      if (fd < 0) throw failure("openat", -fd, shown(this.label));
-      return File.adopt(fd, shown(this.label));
-    }
-    const writes = options.kind !== "flock" && (options.mode ?? "exclusive") === "exclusive";
-    return this.openFile(path, {
-      access: options.access ?? (writes ? "read-write" : "read"),
-      ...(options.create === undefined ? {} : { create: options.create }),
-    });
   }
 
   /** fsync(2) of the directory: its names are on the device when it returns. */
@@ -578,9 +487,3 @@ export class Dir implements Disposable {
 }
 
 const O_RDWR_NEW = ACCESS_FLAGS["read-write"] | O_CREAT | O_EXCL | O_NOFOLLOW;
-
-/** For reading if allowed, since that can also be locked and synced; else only as a place (O_PATH). */
-function openDirectory(open: (flags: number) => number): number {
-  const fd = open(O_RDONLY | O_DIRECTORY);
-  return fd === -EACCES ? open(O_PATH | O_DIRECTORY) : fd;
-}

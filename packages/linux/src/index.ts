@@ -29,14 +29,16 @@ export { type FileHashResult, type FileToHash, hashFiles, type HashFilesInput } 
 export { computeVerity, VerityHasher } from "./digest/verity/compute.ts";
 export { VERITY_ALGORITHMS, type VerityAlgorithm, type VerityParams } from "./digest/verity/params.ts";
 export { copyContent } from "./copy.ts";
-export { Dir, type NodeType, type OpenFileOptions, type StatOptions } from "./dir.ts";
+export { Dir, type NodeType, type StatOptions } from "./dir.ts";
+export { type EnsureDirOptions } from "./dir-names.ts";
+export { type OpenFileOptions } from "./dir-open.ts";
 export { type SyncPolicy } from "./durability.ts";
 export { errnoName } from "./errno.ts";
 export { linuxErrors } from "./errors.ts";
 export { type Extent, readExtents, sharedBytes } from "./fiemap.ts";
 export { type Access, File } from "./file.ts";
 export { type DirEntry } from "./list.ts";
-export { holderOf, Lock, type LockOptions, type LockWaitOptions } from "./lock.ts";
+export { holderOf, type Lock, type LockOptions, type LockWaitOptions } from "./lock.ts";
 export { LoopDevice, type LoopOptions } from "./loop.ts";
 export {
   attachMount,
@@ -59,5 +61,6 @@ export { cloneFile, cloneOrCopy, type HowPlaced, placeContent, type PlaceOptions
 export { reflinksSupported } from "./reflink-probe.ts";
 export { type Resolution, type ResolveOptions } from "./resolve.ts";
 export { type CancelSignal, throwIfCancelled } from "./signal.ts";
+export { copyDescriptor, type CopyInput, syncDescriptor, type SyncInput } from "./tasks.ts";
 export { isTempName, type PublishOptions, TEMP_PREFIX, TempFile, type TempFileOptions } from "./temp-file.ts";
 export { type WalkEntry, type WalkOptions } from "./walk.ts";

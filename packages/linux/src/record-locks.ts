@@ -43,13 +43,17 @@ export function closeSparingLocks(fd: number, subject: string): void {
 
 /**
  * Takes the record lock of a file for one part of this process. `open` opens it if this process does not hold it yet;
- * `key` tells which file it will be.
+ * `key` tells which file it will be, if it is there.
  */
-export function tryRecordLock(key: string, open: () => File, mode: LockMode): RecordHold | undefined {
+export function tryRecordLock(
+  key: string | undefined,
+  open: () => File,
+  mode: LockMode,
+): RecordHold | undefined {
   if (!isMainThread) {
     throw linuxErrors.error("lock-thread", "a record lock was asked for in a worker thread");
   }
-  let entry = owned.get(key);
+  let entry = key === undefined ? undefined : owned.get(key);
   if (entry === undefined) {
     const file = open();
     const actual = fileKey(file.stat());

@@ -152,6 +152,20 @@ export function statFd(fd: number, subject = `descriptor ${fd}`): FileStat {
   return decodeStatx(out);
 }
 
+/** Only the type and size of an open file, for less than half of what {@link statFd} costs. */
+export function typeAndSize(
+  fd: number,
+  subject = `descriptor ${fd}`,
+): { readonly type: FileType; readonly size: number } {
+  if (native.statx(fd, EMPTY_PATH, AT_EMPTY_PATH | AT_NO_AUTOMOUNT, 0x201, out) !== 0) {
+    throw failure("statx", lastErrno(), subject);
+  }
+  return {
+    type: fileTypeOf(out.readUInt16LE(28)),
+    size: out.readUInt32LE(40) + out.readUInt32LE(44) * 0x1_0000_0000,
+  };
+}
+
 /** Whether two descriptions are of one file. */
 export function sameFile(a: FileStat, b: FileStat): boolean {
   return a.ino === b.ino && a.dev.minor === b.dev.minor && a.dev.major === b.dev.major;

@@ -1,6 +1,6 @@
 import { createHash, type Hash, hash } from "node:crypto";
 import type { DigestAlgorithm } from "@bootc-store/core";
-import { VerityHasher } from "./verity/compute.ts";
+import { computeVerity, VerityHasher } from "./verity/compute.ts";
 import type { VerityParams } from "./verity/params.ts";
 
 /** A plain hash, over `prefix` first where there is one (an ostree content object's header), or an fs-verity digest. */
@@ -62,11 +62,7 @@ export function hashBytes<S extends HashSpecs>(data: Uint8Array, specs: S): Hash
 }
 
 function hashOne(data: Uint8Array, spec: HashSpec): string {
-  if ("verity" in spec) {
-    const hasher = new VerityHasher(spec.verity);
-    hasher.update(data);
-    return hasher.finish().toString("hex");
-  }
+  if ("verity" in spec) return computeVerity(data, spec.verity).toString("hex");
   if (spec.prefix === undefined) return hash(spec.algorithm, data, "hex");
   return createHash(spec.algorithm).update(spec.prefix).update(data).digest("hex");
 }

@@ -8,14 +8,14 @@ import type { Task } from "./task.ts";
 export async function runInline<I, O>(
   task: Task<I, O>,
   input: I,
-  signal: AbortSignal | undefined,
+  signals: readonly AbortSignal[],
   transfer: readonly ArrayBuffer[],
 ): Promise<O> {
   const outgoing: ArrayBuffer[] = [];
   const context = {
     signal: {
       get aborted() {
-        return signal?.aborted === true;
+        return signals.some((signal) => signal.aborted);
       },
     },
     transfer: (buffer: ArrayBuffer) => void outgoing.push(buffer),

@@ -6,7 +6,11 @@ export interface RunMessage {
   readonly module: string;
   readonly name: string;
   readonly input: unknown;
-  /** One 32-bit flag in shared memory; 1 means that the caller gave up. */
+}
+
+/** What a worker is given at its start. */
+export interface WorkerSetup {
+  /** One 32-bit flag in shared memory; 1 means that the caller of the present task gave up. */
   readonly cancel: Int32Array<SharedArrayBuffer>;
 }
 

@@ -1,7 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { cancelled, whenAborted } from "@bootc-store/core";
 import { linuxErrors } from "../errors.ts";
-import { decodeError, type ReplyMessage, type RunMessage } from "./messages.ts";
+import { decodeError, type ReplyMessage, type RunMessage, type WorkerSetup } from "./messages.ts";
 import type { Task } from "./task.ts";
 
 interface Current {
@@ -13,6 +13,7 @@ interface Current {
 /** One worker thread, which runs one task at a time. */
 export class PoolWorker {
   readonly #worker: Worker;
+  readonly #cancel = new Int32Array(new SharedArrayBuffer(4));
   #current: Current | undefined;
   #dead = false;
   #cause: unknown;
@@ -20,6 +21,7 @@ export class PoolWorker {
   constructor(heapMb: number | undefined) {
     this.#worker = new Worker(programUrl(), {
       execArgv: workerFlags(),
+      workerData: { cancel: this.#cancel } satisfies WorkerSetup,
       // Descriptors belong to the process and are closed by whoever owns them, not by the end of a thread.
       trackUnmanagedFds: false,
       ...(heapMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: heapMb } }),
@@ -37,33 +39,35 @@ export class PoolWorker {
     return this.#dead;
   }
 
+  /** Any of the signals tells the task to stop; its end is waited for all the same. */
   async run<I, O>(
     task: Task<I, O>,
     input: I,
-    signal: AbortSignal,
+    signals: readonly AbortSignal[],
     transfer: readonly ArrayBuffer[],
   ): Promise<O> {
-    const cancel = new Int32Array(new SharedArrayBuffer(4));
-    using _watch = whenAborted(signal, () => Atomics.store(cancel, 0, 1));
-    const message: RunMessage = { type: "run", module: task.module, name: task.name, input, cancel };
+    Atomics.store(this.#cancel, 0, 0);
+    const message: RunMessage = { type: "run", module: task.module, name: task.name, input };
     const ended = new Promise<unknown>((resolve, reject) => {
       this.#current = { name: task.name, resolve, reject };
     });
+    try {
+      this.#worker.postMessage(message, [...transfer]);
+    } catch (error) {
+      this.#current = undefined;
+      throw error;
+    }
+    const watches = signals.map((signal) => whenAborted(signal, () => Atomics.store(this.#cancel, 0, 1)));
     // While a task runs the process must not end; while none does it may.
     this.#worker.ref();
     try {
-      try {
-        this.#worker.postMessage(message, [...transfer]);
-      } catch (error) {
-        this.#current = undefined;
-        throw error;
-      }
       const output = (await ended) as O;
       // A task that did not look at the signal has done its work, but nobody wants it any more.
-      if (signal.aborted) throw cancelled(signal);
+      for (const signal of signals) if (signal.aborted) throw cancelled(signal);
       return output;
     } finally {
       this.#worker.unref();
+      for (const watch of watches) watch[Symbol.dispose]();
     }
   }
 

@@ -69,16 +69,13 @@ class WorkerPool implements Pool {
 
   async run<I, O>(task: Task<I, O>, input: I, options: RunOptions = {}): Promise<O> {
     this.#lifetime.assertOpen();
-    const { transfer = [] } = options;
-    const signal =
-      options.signal === undefined
-        ? this.#closing.signal
-        : AbortSignal.any([options.signal, this.#closing.signal]);
-    if (signal.aborted) throw cancelled(signal);
+    const { signal, transfer = [] } = options;
+    if (signal?.aborted === true) throw cancelled(signal);
+    const signals = signal === undefined ? [this.#closing.signal] : [this.#closing.signal, signal];
     const running =
       this.size === 0
-        ? runInline(task, input, signal, transfer)
-        : this.#schedule(task, input, signal, transfer);
+        ? runInline(task, input, signals, transfer)
+        : this.#schedule(task, input, signals, transfer);
     this.#running.add(running);
     try {
       return await running;
@@ -90,27 +87,32 @@ class WorkerPool implements Pool {
   #schedule<I, O>(
     task: Task<I, O>,
     input: I,
-    signal: AbortSignal,
+    signals: readonly AbortSignal[],
     transfer: readonly ArrayBuffer[],
   ): Promise<O> {
     return new Promise<O>((resolve, reject) => {
-      const job: Job = {
-        start: (worker) => {
-          waiting[Symbol.dispose]();
-          worker
-            .run(task, input, signal, transfer)
-            .then(resolve, reject)
-            .finally(() => this.#release(worker));
-        },
+      const start = (worker: PoolWorker): void => {
+        for (const watch of waiting) watch[Symbol.dispose]();
+        worker
+          .run(task, input, signals, transfer)
+          .then(resolve, reject)
+          .finally(() => this.#release(worker));
       };
-      const waiting = whenAborted(signal, () => {
-        const at = this.#queue.indexOf(job);
-        if (at < 0) return;
-        this.#queue.splice(at, 1);
-        reject(cancelled(signal));
-      });
+      const job: Job = { start };
+      const waiting: Disposable[] = [];
       this.#queue.push(job);
       this.#dispatch();
+      if (this.#queue.at(-1) !== job) return;
+      for (const signal of signals) {
+        waiting.push(
+          whenAborted(signal, () => {
+            const at = this.#queue.indexOf(job);
+            if (at < 0) return;
+            this.#queue.splice(at, 1);
+            reject(cancelled(signal));
+          }),
+        );
+      }
     });
   }
 

@@ -1,12 +1,18 @@
 // The program of a worker thread. It waits for one task at a time and replies.
 
-import { parentPort } from "node:worker_threads";
+import { parentPort, workerData } from "node:worker_threads";
 import { linuxErrors } from "../errors.ts";
-import { encodeError, type ReplyMessage, type RunMessage } from "./messages.ts";
+import { encodeError, type ReplyMessage, type RunMessage, type WorkerSetup } from "./messages.ts";
 import { isTask, type Task } from "./task.ts";
 
 if (parentPort === null) throw new Error("this module is the program of a worker thread");
 const port = parentPort;
+const { cancel } = workerData as WorkerSetup;
+const signal = {
+  get aborted() {
+    return Atomics.load(cancel, 0) !== 0;
+  },
+};
 
 port.on("message", (message: RunMessage) => {
   void handle(message);
@@ -17,11 +23,6 @@ async function handle(message: RunMessage): Promise<void> {
   let reply: ReplyMessage;
   try {
     const task = await findTask(message.module, message.name);
-    const signal = {
-      get aborted() {
-        return Atomics.load(message.cancel, 0) !== 0;
-      },
-    };
     const output = await task.run(message.input, { signal, transfer: (buffer) => transfer.push(buffer) });
     reply = { type: "done", output };
   } catch (error) {
