@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { findProgram, isRoot } from "../host.ts";
 import type { PeerName } from "../peers/names.ts";
 
@@ -73,6 +73,8 @@ export function whyNot(kind: FileSystemKind, hasPeer: (name: PeerName) => boolea
   const known = readFileSync("/proc/filesystems", "utf8").split("\n");
   if (!known.some((line) => line.split("\t").at(-1) === facts.type))
     return `${kind}: the kernel has no ${facts.type}`;
+  // Which device an image got, and whether it is read-only, is read there; a bare chroot has it not.
+  if (facts.traits.includes("loop") && !existsSync("/sys/block")) return `${kind}: /sys is not mounted`;
   const mkfs = facts.mkfs?.[0];
   if (mkfs !== undefined && findProgram(mkfs) === undefined && !hasPeer(mkfs))
     return `${kind}: there is no ${mkfs}`;
