@@ -258,7 +258,8 @@ describe.skipIf(!onLinux)("removeAll", () => {
         }
         for (let f = 0; f < 10; f++) fs.writeFileSync(`${s.path}/keep/${f}`, "keep");
         removed += s.dir.removeAll(b("t"));
-        expect(fs.readdirSync(`${s.path}/keep`).length).toBe(10);
+        // Making `t/d/e` may itself have gone through a link, and have left an `e` there.
+        expect(fs.readdirSync(`${s.path}/keep`).filter((name) => name !== "e").length).toBe(10);
       }
     } finally {
       swapper.kill();
