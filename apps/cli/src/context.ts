@@ -1,6 +1,6 @@
 import type { CommandContext, DropInContext, Output } from "@bootc-store/backend/command";
 import { type Log, type LogLevel, utf8 } from "@bootc-store/core";
-import { Dir } from "@bootc-store/linux";
+import { createPool, Dir, type Pool } from "@bootc-store/linux";
 
 import { TerminalOutput } from "./output/output.ts";
 
@@ -11,6 +11,7 @@ export class AppContext implements CommandContext, AsyncDisposable {
   readonly env = process.env;
   readonly #controller = new AbortController();
   readonly #dirs: Dir[] = [];
+  #pool: Pool | undefined;
   readonly log: Log;
   exitCode = 0;
 
@@ -38,6 +39,11 @@ export class AppContext implements CommandContext, AsyncDisposable {
     this.exitCode = code;
   }
 
+  pool(): Pool {
+    this.#pool ??= createPool();
+    return this.#pool;
+  }
+
   openDir(path: string): Dir {
     const dir = Dir.openHost(utf8(path));
     this.#dirs.push(dir);
@@ -55,6 +61,7 @@ export class AppContext implements CommandContext, AsyncDisposable {
       log: this.log,
       signal: this.signal,
       stdin: process.stdin,
+      pool: () => this.pool(),
       openDir: (path) => this.openDir(path),
       output: (options) => this.output(options),
       setExitCode: (code) => this.setExitCode(code),
@@ -65,6 +72,7 @@ export class AppContext implements CommandContext, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pool?.[Symbol.asyncDispose]();
     for (const dir of this.#dirs.reverse()) dir[Symbol.dispose]();
   }
 }

@@ -1,5 +1,5 @@
 import type { Log } from "@bootc-store/core";
-import type { Dir } from "@bootc-store/linux";
+import type { Dir, Pool } from "@bootc-store/linux";
 
 import type { ImageSource, LayerSource } from "../index.ts";
 import type { Output } from "./output.ts";
@@ -9,6 +9,8 @@ export interface CommandContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Log;
   readonly signal: AbortSignal;
+  /** Workers for bulk work. Made on first use, closed by the app. */
+  pool(): Pool;
   /** Opens a directory that a person named. Paths are resolved against the working directory. */
   openDir(path: string): Dir;
   output(options: { readonly json?: boolean }): Output;
