@@ -57,10 +57,10 @@ function pack(each: WorkspacePackage, into: string): string {
   return join(into, made);
 }
 
-/** The first TypeScript block of a README. */
+/** The first TypeScript or JavaScript block of a README; stripping types does no harm to the latter. */
 function exampleOf(each: WorkspacePackage): string | undefined {
   const readme = readFileSync(join(each.path, "README.md"), "utf8");
-  return /^```ts\n([\s\S]*?)^```$/m.exec(readme)?.[1];
+  return /^```[tj]s\n([\s\S]*?)^```$/m.exec(readme)?.[1];
 }
 
 function entryPoints(each: WorkspacePackage): string[] {
@@ -102,7 +102,7 @@ function tryAlone(
 
   const example = exampleOf(each);
   if (example === undefined) {
-    report(false, `${title} has an example in its README`, "no ```ts block found");
+    report(false, `${title} has an example in its README`, "no ```ts or ```js block found");
     return;
   }
   writeFileSync(join(folder, "example.ts"), example);
