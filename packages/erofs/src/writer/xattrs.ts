@@ -1,0 +1,111 @@
+import type { ByteString } from "@bootc-store/core";
+
+import type { XattrPair } from "../image/node.ts";
+import { roundUp, splitXattrName, XATTR_HEADER_SIZE } from "../layout.ts";
+import { xxh32 } from "../xxh32.ts";
+import type { Inode } from "./prepare.ts";
+import type { WriterRules } from "./rules.ts";
+
+/** Added to the number of the prefix it seeds the hash of a name. */
+export const FILTER_SEED = 0x25bbe08f;
+
+/** One attribute as it is written. */
+interface Encoded {
+  readonly index: number;
+  readonly suffix: string;
+  readonly name: ByteString;
+  readonly value: ByteString;
+  /** Bytes of the entry, padding included. */
+  readonly size: number;
+  /** Bit of the inode's filter that says the name may be there. */
+  readonly filterBit: number;
+  uses: number;
+  /** From the start of the shared table; `undefined` if it is not shared. */
+  offset: number | undefined;
+}
+
+export interface XattrArea {
+  readonly shared: readonly Encoded[];
+  readonly inline: readonly Encoded[];
+  /** Bytes, header included; 0 if there is nothing. */
+  readonly size: number;
+  readonly filter: number;
+}
+
+/** All attributes of an image: which are shared, and what each inode has. */
+export class XattrTable {
+  /** In the order of the table. */
+  readonly shared: readonly Encoded[];
+  /** Bytes of the table. */
+  readonly size: number;
+  readonly #areas = new Map<Inode, XattrArea>();
+
+  constructor(inodes: readonly Inode[], rules: WriterRules, version: 0 | 1 | 2) {
+    const known = new Map<string, Encoded>();
+    const encodedOf = ([name, value]: XattrPair): Encoded => {
+      const key = `${name.length}:${name}${value}`;
+      let encoded = known.get(key);
+      if (encoded === undefined) {
+        encoded = encode(name, value, version);
+        known.set(key, encoded);
+      }
+      return encoded;
+    };
+    const lists = inodes.map((inode) => inode.xattrs.map(encodedOf));
+    for (const list of lists) for (const encoded of list) encoded.uses++;
+    this.shared = [...known.values()]
+      .filter(({ uses }) => uses > 1)
+      .sort(version === 2 ? byPrefix : byNameDescending);
+    let size = 0;
+    for (const encoded of this.shared) {
+      encoded.offset = size;
+      size += encoded.size;
+    }
+    this.size = size;
+    for (const [at, inode] of inodes.entries()) this.#areas.set(inode, areaOf(lists[at] ?? [], rules));
+  }
+
+  areaOf(inode: Inode): XattrArea {
+    return this.#areas.get(inode) ?? NO_XATTRS;
+  }
+}
+
+const NO_XATTRS: XattrArea = { shared: [], inline: [], size: 0, filter: 0 };
+
+function areaOf(list: readonly Encoded[], rules: WriterRules): XattrArea {
+  if (list.length === 0) return NO_XATTRS;
+  const shared: Encoded[] = [];
+  const inline: Encoded[] = [];
+  let filter = 0xffff_ffff;
+  let size = XATTR_HEADER_SIZE;
+  for (const encoded of list) {
+    filter &= ~(1 << encoded.filterBit);
+    if (encoded.offset !== undefined && shared.length < rules.sharedLimit) {
+      shared.push(encoded);
+      size += 4;
+    } else {
+      inline.push(encoded);
+      size += encoded.size;
+    }
+  }
+  return { shared, inline, size, filter: filter >>> 0 };
+}
+
+function encode(name: ByteString, value: ByteString, version: 0 | 1 | 2): Encoded {
+  const [index, suffix] = splitXattrName(name, version);
+  const size = roundUp(4 + suffix.length + value.length, 4);
+  const filterBit = xxh32(suffix, FILTER_SEED + index) & 31;
+  return { index, suffix, name, value, size, filterBit, uses: 0, offset: undefined };
+}
+
+function byNameDescending(a: Encoded, b: Encoded): number {
+  return compareText(b.name, a.name) || b.value.length - a.value.length || compareText(b.value, a.value);
+}
+
+function byPrefix(a: Encoded, b: Encoded): number {
+  return a.index - b.index || compareText(a.suffix, b.suffix) || compareText(a.value, b.value);
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
