@@ -1,0 +1,1 @@
+export { ostreeErrors } from "./errors.ts";
