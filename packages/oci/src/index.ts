@@ -1,5 +1,61 @@
 export { ociErrors } from "./errors.ts";
-export { type Descriptor, type ExactDocument } from "./image/descriptor.ts";
+export { chainIds, type HistoryEntry, type ImageConfig, parseConfig } from "./image/config.ts";
+export {
+  describeBytes,
+  type Descriptor,
+  embeddedData,
+  type ExactDocument,
+  exactDocument,
+  type Platform,
+} from "./image/descriptor.ts";
+export {
+  DOCUMENT_LIMIT,
+  type ImageIndex,
+  type Manifest,
+  parseManifest,
+  type ParseManifestOptions,
+} from "./image/manifest.ts";
+export {
+  type Compression,
+  documentKind,
+  type DocumentKind,
+  layerCompression,
+  MEDIA_TYPES,
+} from "./image/media-types.ts";
+export {
+  choosePlatform,
+  type ChoosePlatformOptions,
+  hostPlatform,
+  parsePlatform,
+  printPlatform,
+} from "./image/platform.ts";
+export { type JsonObject, type JsonValue, parseJson, type ParseJsonOptions } from "./json/parse.ts";
+export {
+  type DockerReference,
+  parseDockerReference,
+  printDockerReference,
+  printFamiliarReference,
+  repositoryOf,
+  withDefaultTag,
+} from "./reference/docker-reference.ts";
+export {
+  type ImageReference,
+  type ImageSelector,
+  parseImageReference,
+  printImageReference,
+  type TransportName,
+} from "./reference/image-reference.ts";
+export {
+  type BootcImageReference,
+  type BootcTransport,
+  imageReferenceOf,
+  type OstreeImageReference,
+  parseBootcReference,
+  parseOstreeReference,
+  printBootcReference,
+  printOstreeReference,
+  type SignatureSource,
+} from "./reference/ostree-reference.ts";
 export { type SparsePiece, type TarEntry, type TarEntryType, type TarFormat } from "./tar/entry.ts";
 export { TAR_LIMITS, type TarLimits } from "./tar/limits.ts";
 export { type TarEvents, TarParser } from "./tar/parser.ts";
