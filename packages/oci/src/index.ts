@@ -1,3 +1,5 @@
+export { decompress, type DecompressOptions, sniffCompression } from "./decompress/decompress.ts";
+export { DECOMPRESS_LIMITS, type DecompressLimits } from "./decompress/limits.ts";
 export { ociErrors } from "./errors.ts";
 export { chainIds, type HistoryEntry, type ImageConfig, parseConfig } from "./image/config.ts";
 export {
@@ -57,6 +59,12 @@ export {
   type SignatureSource,
 } from "./reference/ostree-reference.ts";
 export { type SparsePiece, type TarEntry, type TarEntryType, type TarFormat } from "./tar/entry.ts";
+export {
+  type FilePlace,
+  layerEntries,
+  type LayerEntriesOptions,
+  tarContentKey,
+} from "./tar/layer-entries.ts";
 export { TAR_LIMITS, type TarLimits } from "./tar/limits.ts";
 export { type TarEvents, TarParser } from "./tar/parser.ts";
 export { readSegments, readTar, type ReadTarOptions, type TarItem } from "./tar/reader.ts";
@@ -68,3 +76,13 @@ export {
   type SegmentContent,
   type TarSegment,
 } from "./tar/segments.ts";
+export { fileContent } from "./tar/sparse-content.ts";
+export {
+  encodeTarEntry,
+  TAR_END,
+  type TarEntryInit,
+  type TarEntryToWrite,
+  tarPadding,
+  writeTar,
+  type WriteTarOptions,
+} from "./tar/writer.ts";

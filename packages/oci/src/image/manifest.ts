@@ -127,13 +127,13 @@ function isSchema1(mediaType: string): boolean {
   return mediaType === MEDIA_TYPES.dockerSchema1 || mediaType === MEDIA_TYPES.dockerSchema1Signed;
 }
 
-const KEY_FIELDS = ["config", "fslayers", "history", "layers", "manifests"];
+const KEY_FIELDS = new Set(["config", "fslayers", "history", "layers", "manifests"]);
 
 /** Go's decoder matches keys in any case, so a key that looks like another kind's must not be there in any. */
 function checkUnambiguous(fields: Fields, own: readonly string[]): void {
   for (const key of fields.keys()) {
     const folded = key.toLowerCase();
-    if (!KEY_FIELDS.includes(folded) || own.includes(key)) continue;
+    if (!KEY_FIELDS.has(folded) || own.includes(key)) continue;
     throw ociErrors.error(
       "manifest-ambiguous",
       `manifest: it has a field "${key}" beside ${own.join(" and ")}`,

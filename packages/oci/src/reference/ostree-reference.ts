@@ -102,16 +102,11 @@ export function parseOstreeReference(text: string): OstreeImageReference {
 /** As ostree-ext prints it: short for an unverified image in a registry, long for all others. */
 export function printOstreeReference({ signatures, image }: OstreeImageReference): string {
   const printed = printBootcReference(image);
-  switch (signatures.kind) {
-    case "container-policy":
-      return `ostree-image-signed:${printed}`;
-    case "container-policy-allow-insecure":
-      return image.transport === "registry"
-        ? `ostree-unverified-registry:${image.name}`
-        : `ostree-unverified-image:${printed}`;
-    case "ostree-remote":
-      return `ostree-remote-image:${signatures.remote}:${printed}`;
-  }
+  if (signatures.kind === "container-policy") return `ostree-image-signed:${printed}`;
+  if (signatures.kind === "ostree-remote") return `ostree-remote-image:${signatures.remote}:${printed}`;
+  return image.transport === "registry"
+    ? `ostree-unverified-registry:${image.name}`
+    : `ostree-unverified-image:${printed}`;
 }
 
 function refuse(text: string, problem: string): Error {

@@ -1,4 +1,4 @@
-/** What a tar may make the reader hold in memory at once. */
+/** What a tar may make the reader hold in memory at once, and how much a sparse file may make of little. */
 export interface TarLimits {
   /** Bytes of one extended header: pax records, GNU long name. Go takes as many. */
   readonly extended: number;
@@ -6,6 +6,13 @@ export interface TarLimits {
   readonly sparse: number;
   /** Extended headers before one entry, all of their bytes together. */
   readonly prelude: number;
+  /** Bytes of one sparse file, holes included, when it is read with its holes. */
+  readonly expanded: number;
 }
 
-export const TAR_LIMITS: TarLimits = { extended: 1 << 20, sparse: 10_000, prelude: 8 << 20 };
+export const TAR_LIMITS: TarLimits = {
+  extended: 1 << 20,
+  sparse: 10_000,
+  prelude: 8 << 20,
+  expanded: 2 ** 36,
+};

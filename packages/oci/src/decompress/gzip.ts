@@ -1,0 +1,32 @@
+// gzip: any number of members back to back, their output laid end to end. Zeros after the last one are padding,
+// anything else is an error.
+
+import { createGunzip } from "node:zlib";
+
+import { ociErrors } from "../errors.ts";
+import { through } from "./through.ts";
+
+/** Bytes of output made at once; small ones cost more in turns than in memory saved. */
+export const OUTPUT_CHUNK = 512 << 10;
+
+/** The output of a gzip stream. Throws `oci/compressed-invalid`, `oci/compressed-truncated`. */
+export async function* gunzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const engine = createGunzip({ chunkSize: OUTPUT_CHUNK });
+  try {
+    yield* through(chunks, engine);
+  } catch (error) {
+    throw zlibError(error, "gzip");
+  }
+}
+
+/** An error of zlib as ours; any other as it is. */
+export function zlibError(error: unknown, what: string): unknown {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (code === "Z_BUF_ERROR") {
+    return ociErrors.error("compressed-truncated", `the ${what} data ends too early`, { cause: error });
+  }
+  if (/^(?:Z_|ZSTD_|ERR_STREAM_PUSH_AFTER_EOF$|ERR_BUFFER_TOO_LARGE$)/.test(code)) {
+    return ociErrors.error("compressed-invalid", `the ${what} data is damaged`, { cause: error });
+  }
+  return error;
+}

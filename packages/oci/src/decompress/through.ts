@@ -1,0 +1,53 @@
+// An async iterable through one of zlib's streams. The stream works on a thread of its own while we look at what
+// it made before.
+
+import type { Transform } from "node:stream";
+
+/** What comes out of a stream into which the chunks go. An error of the chunks is thrown as it is. */
+export async function* through(
+  chunks: AsyncIterable<Uint8Array>,
+  engine: Transform,
+): AsyncGenerator<Uint8Array> {
+  const stop = new AbortController();
+  const pumped = pump(chunks, engine, stop.signal);
+  try {
+    for await (const chunk of engine) yield chunk as Uint8Array;
+  } finally {
+    stop.abort();
+    engine.destroy();
+    // The chunks' own error has come out of the engine; here only their end is waited for.
+    await pumped;
+  }
+}
+
+async function pump(
+  chunks: AsyncIterable<Uint8Array>,
+  engine: Transform,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    for await (const chunk of chunks) {
+      if (signal.aborted || engine.destroyed) return;
+      if (!engine.write(chunk)) await drained(engine, signal);
+    }
+    if (!engine.destroyed) engine.end();
+  } catch (error) {
+    engine.destroy(error as Error);
+  }
+}
+
+/** Until the stream takes more, or is at its end however that came. */
+async function drained(engine: Transform, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      engine.off("drain", done);
+      engine.off("close", done);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    engine.on("drain", done);
+    engine.on("close", done);
+    signal.addEventListener("abort", done);
+    if (engine.destroyed || signal.aborted) done();
+  });
+}
