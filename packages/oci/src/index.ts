@@ -1,3 +1,10 @@
+export {
+  type CopiedBlob,
+  copyImage,
+  type CopyImageOptions,
+  type CopyImageResult,
+  type CopyProgress,
+} from "./copy/copy-image.ts";
 export { decompress, type DecompressOptions, sniffCompression } from "./decompress/decompress.ts";
 export { DECOMPRESS_LIMITS, type DecompressLimits } from "./decompress/limits.ts";
 export { ociErrors } from "./errors.ts";
@@ -10,6 +17,13 @@ export {
   exactDocument,
   type Platform,
 } from "./image/descriptor.ts";
+export {
+  type OciImage,
+  type OciLayer,
+  readImage,
+  readImageManifest,
+  type ReadImageOptions,
+} from "./image/image.ts";
 export {
   DOCUMENT_LIMIT,
   type ImageIndex,
@@ -86,3 +100,17 @@ export {
   writeTar,
   type WriteTarOptions,
 } from "./tar/writer.ts";
+export { type Host } from "./transport/host.ts";
+export {
+  openImageSink,
+  openImageSource,
+  type OpenImageOptions,
+  type OpenSinkOptions,
+} from "./transport/open.ts";
+export {
+  type BlobContent,
+  type BlobRole,
+  type HowWritten,
+  type ImageTransportSink,
+  type ImageTransportSource,
+} from "./transport/port.ts";

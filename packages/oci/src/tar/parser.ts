@@ -123,6 +123,23 @@ export class TarParser {
     }
   }
 
+  /**
+   * Passes over what is left of the content of the entry that came last, for who can seek: that many bytes, its
+   * padding included, are not to be pushed.
+   */
+  passOver(): number {
+    let passed = 0;
+    if (this.#state === "data") {
+      passed += this.#advance(this.#remaining);
+      this.#endContent();
+    }
+    if (this.#state === "padding") {
+      passed += this.#advance(this.#remaining);
+      this.#state = "header";
+    }
+    return passed;
+  }
+
   /** Says that there are no more bytes. Throws `oci/tar-truncated` in the middle of an entry. */
   end(): void {
     const clean = this.#blockFill === 0 && this.#prelude.length === 0;
