@@ -21,7 +21,6 @@ const TAG = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}";
 const DIGEST = "[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}";
 const WHOLE = new RegExp(`^(${DOMAIN})/(${COMPONENT}(?:/${COMPONENT})*)(?::(${TAG}))?(?:@(${DIGEST}))?$`);
 const DOMAIN_ONLY = new RegExp(`^${DOMAIN}$`);
-const TAG_ONLY = new RegExp(`^${TAG}$`);
 
 const NAME_LIMIT = 255;
 const DEFAULT_DOMAIN = "docker.io";
@@ -97,8 +96,4 @@ function suffixOf({ tag, digest }: DockerReference): string {
 /** Whether a text is a host with an optional port, as registries are named in configuration. */
 export function isDomain(text: string): boolean {
   return text.length <= NAME_LIMIT && DOMAIN_ONLY.test(text);
-}
-
-export function isTag(text: string): boolean {
-  return TAG_ONLY.test(text);
 }

@@ -113,15 +113,16 @@ for data in json.load(sys.stdin):
     out.append([[m.name.encode("latin-1").hex(), m.linkname.encode("latin-1").hex(), m.type.decode(), m.mode, m.uid, m.gid, m.mtime, m.size, m.devmajor, m.devminor] for m in t])
 json.dump(out, sys.stdout)
 `;
-      const ascii = fc.sample(entryArbitrary, { numRuns: 150, seed: 7 }).map((entry, at): TarEntryInit => ({
-        ...entry,
-        // Pax names are UTF-8 to Python, and its headers end a link's name at no slash.
-        name: (entry.name.replace(/[^!-~]/g, "_").replace(/\/+$/, "") || "x") as ByteString,
-        linkName: (entry.linkName ?? "").replace(/[^!-~]/g, "_") as ByteString,
-        mtime: { sec: Math.abs(entry.mtime?.sec ?? 0), nsec: at % 2 === 0 ? 0 : 500_000_000 },
-        xattrs: [],
-        ...(entry.type === "file" ? { size: at * 37 } : {}),
-      }));
+      const ascii = fc.sample(entryArbitrary, { numRuns: 150, seed: 7 }).map((entry, at): TarEntryInit =>
+        Object.assign({}, entry, {
+          // Pax names are UTF-8 to Python, and its headers end a link's name at no slash.
+          name: (entry.name.replace(/[^!-~]/g, "_").replace(/\/+$/, "") || "x") as ByteString,
+          linkName: (entry.linkName ?? "").replace(/[^!-~]/g, "_") as ByteString,
+          mtime: { sec: Math.abs(entry.mtime?.sec ?? 0), nsec: at % 2 === 0 ? 0 : 500_000_000 },
+          xattrs: [],
+          ...(entry.type === "file" ? { size: at * 37 } : {}),
+        }),
+      );
       for (const format of ["pax", "gnu"] as const) {
         const tars = await Promise.all(ascii.map((entry) => tarOf([entry], format)));
         const found = JSON.parse(
