@@ -128,6 +128,11 @@ export function xattrPrefix(index: number): string | undefined {
   return index === 0 ? "" : PREFIXES[index - 1];
 }
 
+/** Whether a name is a prefix and nothing else. */
+export function isXattrPrefix(name: string): boolean {
+  return name === "" || PREFIXES.includes(name);
+}
+
 export function roundUp(value: number, to: number): number {
   return Math.ceil(value / to) * to;
 }

@@ -16,7 +16,7 @@ import {
   typeOf,
   type XattrPair,
 } from "../image/node.ts";
-import { LAYOUT_CHUNKED, SLOT_SIZE } from "../layout.ts";
+import { isXattrPrefix, LAYOUT_CHUNKED, SLOT_SIZE } from "../layout.ts";
 import { entryType } from "../writer/prepare.ts";
 import { invalid, type RawEntry, RawImage, type RawInode } from "./raw.ts";
 
@@ -198,8 +198,17 @@ class TreeReader {
 
   #common(raw: RawInode): ImageNode {
     const { mode, nlink, uid, gid, size, mtime } = raw;
-    const xattrs = [...raw.xattrs.inline, ...raw.xattrs.shared].flatMap((pair) => this.#plainXattr(pair));
+    const xattrs = [...this.#inlineXattrs(raw), ...raw.xattrs.shared].flatMap((pair) =>
+      this.#plainXattr(pair),
+    );
     return { mode, nlink, uid, gid, rdev: 0, size, mtime, xattrs };
+  }
+
+  /** The C reader does not see a last attribute that has nothing but its prefix. */
+  #inlineXattrs({ xattrs: { inline } }: RawInode): readonly XattrPair[] {
+    const last = inline.at(-1);
+    const missed = this.#c && last !== undefined && last[1] === "" && isXattrPrefix(last[0]);
+    return missed ? inline.slice(0, -1) : inline;
   }
 
   /** An attribute as it was before it was written: overlay's own are gone, escaped ones have their names back. */
