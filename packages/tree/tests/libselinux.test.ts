@@ -5,11 +5,11 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { fileURLToPath } from "node:url";
 
-import type { ByteString } from "@bootc-store/core";
+import { type ByteString, isStoreError } from "@bootc-store/core";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
-import { type InodeKind, LabelPolicy, TYPE_BITS } from "../src/index.ts";
+import { type InodeKind, LabelPolicy, type PolicyFiles, TYPE_BITS } from "../src/index.ts";
 
 const SCRIPT = fileURLToPath(new URL("helpers/selabel.py", import.meta.url));
 
@@ -89,6 +89,8 @@ const piece = fc.oneof(
       "/x$",
       "\\s",
       "(/[^/]+)*",
+      "/(?!foo)[a-z]+",
+      "/.*(?<!bar)",
 
       "/\\d*",
     ),
@@ -120,6 +122,15 @@ const substitutions = fc
   )
   .map((pairs) => pairs.map((pair) => pair.join(" ")).join("\n"));
 
+function policyOf(files: PolicyFiles): LabelPolicy | undefined {
+  try {
+    return new LabelPolicy(files, "libselinux");
+  } catch (error) {
+    if (isStoreError(error, "tree/label-regex-unsupported")) return undefined;
+    throw error;
+  }
+}
+
 describe.skipIf(unable !== undefined)(`LabelPolicy and libselinux (${unable ?? "here"})`, () => {
   test("give random paths the same labels", () => {
     let labelled = 0;
@@ -139,19 +150,18 @@ describe.skipIf(unable !== undefined)(`LabelPolicy and libselinux (${unable ?? "
             ".subs": subs,
             ".subs_dist": dist,
           };
-          const wanted = ask(files, questions);
           const bytes = (text: string): ByteString => text as ByteString;
-          const policy = new LabelPolicy(
-            {
-              fileContexts: bytes(base),
-              homedirs: bytes(homedirs),
-              local: bytes(local),
-              subs: bytes(subs),
-              subsDist: bytes(dist),
-            },
-            "libselinux",
-          );
-          const ours = questions.map(([name, of]) => policy.labelOf(bytes(name), of) ?? null);
+          const policy = policyOf({
+            fileContexts: bytes(base),
+            homedirs: bytes(homedirs),
+            local: bytes(local),
+            subs: bytes(subs),
+            subsDist: bytes(dist),
+          });
+          // Look-around beside many repeats is refused when the policy is read.
+          fc.pre(policy !== undefined);
+          const wanted = ask(files, questions);
+          const ours = questions.map(([name, of]) => policy?.labelOf(bytes(name), of) ?? null);
           expect(ours).toEqual(wanted);
           labelled += ours.filter((context) => context !== null).length;
         },

@@ -56,6 +56,8 @@ function countWays(pattern: Pattern): number {
       const ways = countWays(part);
       return ways ** min * (1 + ways) ** (max - min);
     }
+    case "look":
+      return countWays(pattern.part);
     default:
       return 1;
   }
@@ -76,6 +78,8 @@ export function printRegex(pattern: Pattern): string {
       const { min, max, part } = pattern;
       return `(?:${printRegex(part)}){${min},${max === Infinity ? "" : max}}`;
     }
+    case "look":
+      return `(?${pattern.behind ? "<" : ""}${pattern.negated ? "!" : "="}${printRegex(pattern.part)})`;
     case "begin":
       return "^";
     default:

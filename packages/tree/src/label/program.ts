@@ -93,6 +93,11 @@ export class Program {
       case "repeat":
         this.#emitRepeat(pattern.part, pattern.min, pattern.max);
         break;
+      case "look":
+        throw treeErrors.error(
+          "label-regex-unsupported",
+          "a regular expression with look-around could take for ever, or the path is too long for it",
+        );
       case "begin":
         this.#push({ op: "begin" });
         break;

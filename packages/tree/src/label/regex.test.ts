@@ -70,6 +70,29 @@ describe("patterns", () => {
     expect(found).toBeGreaterThan(50);
   });
 
+  test.each([
+    [
+      "^/usr/(?!no)[a-z]+look$",
+      ["/usr/look", "/usr/xlook", "/usr/nolook", "/usr/nxlook"],
+      [false, true, false, true],
+    ],
+    ["^/a(?=b|c).*$", ["/ab", "/ad", "/ac"], [true, false, true]],
+    ["^.*(?<=lib|lib64)/x$", ["/usr/lib/x", "/usr/lib64/x", "/usr/li/x"], [true, true, false]],
+    ["^.*(?<!a)b$", ["ab", "cb", "b"], [false, true, true]],
+  ])("look around: %s", (source, texts, wanted) => {
+    const matcher = compilePattern(parse(source));
+    expect(texts.map((text) => matcher.matches(text))).toEqual(wanted);
+    expect(() => matcher.matches("x".repeat(5000))).toThrow(
+      expect.objectContaining({ code: "tree/label-regex-unsupported" }),
+    );
+  });
+
+  test("that look around and could run away are refused", () => {
+    expect(() => compilePattern(parse("^(a+)+(?!b)$"))).toThrow(
+      expect.objectContaining({ code: "tree/label-regex-unsupported" }),
+    );
+  });
+
   test("are looked for anywhere unless anchored, like a top-level choice of libselinux", () => {
     const program = new Program(parse("^/usr|lib$"));
     expect(["/usr/x", "/var/lib", "/var/lib/x", "x/usr"].map((text) => program.matches(text))).toEqual([
@@ -105,9 +128,9 @@ describe("patterns", () => {
   });
 
   test.each([
-    "(?=a)",
-    "(?!a)",
-    "(?<=a)b",
+    "(?=a)*",
+    "(?<=a*)b",
+    "(?<!ab?)b",
     "(?<n>a)",
     "(?i)a",
     "(?>a)",

@@ -5,13 +5,15 @@ import { ByteSet, ESCAPE_SETS } from "./byte-set.ts";
 
 // The part of PCRE that file_contexts files use, parsed into a value, so that what it means is decided here and
 // not by a second regular-expression engine: bytes and not characters, and nothing that is read in two ways.
-// What has a memory (look-around, back references, possessive and atomic groups) is refused by name.
+// What has a memory (back references, possessive and atomic groups) is refused by name.
 
 export type Pattern =
   | { readonly type: "set"; readonly set: ByteSet }
   | { readonly type: "sequence"; readonly parts: readonly Pattern[] }
   | { readonly type: "choice"; readonly options: readonly Pattern[] }
   | { readonly type: "repeat"; readonly part: Pattern; readonly min: number; readonly max: number }
+  /** `(?=…)`, `(?!…)`, `(?<=…)`, `(?<!…)` */
+  | { readonly type: "look"; readonly part: Pattern; readonly behind: boolean; readonly negated: boolean }
   /** `^`: the beginning; `$`: the end, or before a newline that is the last byte if `newline` is true. */
   | { readonly type: "begin" }
   | { readonly type: "end"; readonly newline: boolean };
@@ -22,20 +24,29 @@ const MAX_NESTING = 100;
 /** As PCRE. */
 const MAX_COUNT = 65_535;
 
+export interface PatternOptions {
+  /** Whether `$` is also before a newline that is the last byte. */
+  readonly newlineBeforeEnd: boolean;
+  /** Whether `.` is also a newline; by default it is. */
+  readonly dotIsNewline?: boolean;
+}
+
 /** Parses a pattern of bytes. Throws `tree/label-regex-unsupported`. */
-export function parsePattern(source: string, options: { readonly newlineBeforeEnd: boolean }): Pattern {
+export function parsePattern(source: string, options: PatternOptions): Pattern {
   if (source.length > MAX_LENGTH + 3) throw refused(source.slice(0, 200), "it is too long");
-  return new Parser(source, options.newlineBeforeEnd).parse();
+  return new Parser(source, options).parse();
 }
 
 class Parser {
   readonly #source: string;
   readonly #newlineBeforeEnd: boolean;
+  readonly #dot: ByteSet;
   #at = 0;
 
-  constructor(source: string, newlineBeforeEnd: boolean) {
+  constructor(source: string, options: PatternOptions) {
     this.#source = source;
-    this.#newlineBeforeEnd = newlineBeforeEnd;
+    this.#newlineBeforeEnd = options.newlineBeforeEnd;
+    this.#dot = options.dotIsNewline === false ? ByteSet.of(0x0a).inverted() : ByteSet.all;
   }
 
   parse(): Pattern {
@@ -62,7 +73,9 @@ class Parser {
   #repeated(atom: Pattern): Pattern {
     const count = this.#count();
     if (count === undefined) return atom;
-    if (atom.type === "begin" || atom.type === "end") throw this.#refused("an anchor is repeated");
+    if (atom.type === "begin" || atom.type === "end" || atom.type === "look") {
+      throw this.#refused("an anchor or a look-around is repeated");
+    }
     if (this.#peek() === "+") throw this.#refused("possessive repeats are not supported");
     // Whether a repeat is lazy decides what a group holds, not whether there is a match.
     this.#take("?");
@@ -90,7 +103,7 @@ class Parser {
     const next = this.#source[this.#at++] as string;
     switch (next) {
       case ".":
-        return { type: "set", set: ByteSet.all };
+        return { type: "set", set: this.#dot };
       case "^":
         return { type: "begin" };
       case "$":
@@ -112,15 +125,22 @@ class Parser {
   }
 
   #group(nesting: number): Pattern {
-    if (this.#peek() === "?" && this.#source[this.#at + 1] === ":") this.#at += 2;
-    else if (this.#peek() === "?") throw this.#refused("look-around and groups with (? are not supported");
+    const look = /^\?(<?)([=!])/.exec(this.#source.slice(this.#at, this.#at + 3));
+    if (look !== null) this.#at += look[0].length;
+    else if (this.#peek() === "?" && this.#source[this.#at + 1] === ":") this.#at += 2;
+    else if (this.#peek() === "?") throw this.#refused("groups with (? are not supported");
     else if (this.#peek() === "*") throw this.#refused("verbs with (* are not supported");
-    const pattern = this.#choice(nesting + 1);
+    const part = this.#choice(nesting + 1);
     if (!this.#take(")")) throw this.#refused("a parenthesis is not closed");
+    if (look !== null) {
+      const behind = look[1] === "<";
+      if (behind && !hasFixedLengths(part)) throw this.#refused("a look-behind has no fixed length");
+      return { type: "look", part, behind, negated: look[2] === "!" };
+    }
     // In a group an anchor is one thing that a repeat can follow; by itself it is not.
-    return pattern.type === "begin" || pattern.type === "end"
-      ? { type: "sequence", parts: [pattern] }
-      : pattern;
+    return part.type === "begin" || part.type === "end" || part.type === "look"
+      ? { type: "sequence", parts: [part] }
+      : part;
   }
 
   #class(): ByteSet {
@@ -185,6 +205,48 @@ class Parser {
 
   #refused(why: string): Error {
     return refused(this.#source, why);
+  }
+}
+
+/** Whether each of the options at the top has one length, as PCRE wants it of a look-behind. */
+function hasFixedLengths(pattern: Pattern): boolean {
+  const options = pattern.type === "choice" ? pattern.options : [pattern];
+  return options.every((option) => lengthOf(option) !== undefined);
+}
+
+function lengthOf(pattern: Pattern): number | undefined {
+  switch (pattern.type) {
+    case "set":
+      return 1;
+    case "sequence":
+      return pattern.parts.reduce<number | undefined>((sum, part) => {
+        const length = lengthOf(part);
+        return sum === undefined || length === undefined ? undefined : sum + length;
+      }, 0);
+    case "choice": {
+      const [first, ...others] = pattern.options.map(lengthOf);
+      return others.every((length) => length === first) ? first : undefined;
+    }
+    case "repeat": {
+      const length = lengthOf(pattern.part);
+      return length === undefined || pattern.min !== pattern.max ? undefined : length * pattern.min;
+    }
+    default:
+      return 0;
+  }
+}
+
+/** Whether there is a look-around in it, which only an engine that goes back can do. */
+export function hasLookAround(pattern: Pattern): boolean {
+  switch (pattern.type) {
+    case "sequence":
+      return pattern.parts.some(hasLookAround);
+    case "choice":
+      return pattern.options.some(hasLookAround);
+    case "repeat":
+      return hasLookAround(pattern.part);
+    default:
+      return pattern.type === "look";
   }
 }
 

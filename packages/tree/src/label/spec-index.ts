@@ -3,7 +3,7 @@ import { type ByteString, StoreError } from "@bootc-store/core";
 import type { InodeKind } from "../mode.ts";
 import { type ContextLine, KIND_LETTERS } from "./file-contexts.ts";
 import { compilePattern, type Matcher } from "./matcher.ts";
-import { parsePattern, type Pattern } from "./regex.ts";
+import { hasLookAround, parsePattern, type Pattern } from "./regex.ts";
 import type { LabelDialect } from "./policy.ts";
 
 /** As libselinux: below so many components, regular expressions are not sorted further. */
@@ -100,8 +100,14 @@ export class SpecIndex {
     const library = this.#dialect === "libselinux";
     const source = library ? `^${regex}$` : `^(${regex})${kind === undefined ? "." : KIND_LETTERS[kind]}$`;
     try {
-      const pattern = parsePattern(source, { newlineBeforeEnd: library });
-      return { pattern, kind, context, order, prefix: prefixOf(pattern), matcher: undefined };
+      let pattern = parsePattern(source, { newlineBeforeEnd: library });
+      if (!library && hasLookAround(pattern)) {
+        // composefs-rs gives these to PCRE, by whose defaults a dot is no newline.
+        pattern = parsePattern(source, { newlineBeforeEnd: true, dotIsNewline: false });
+      }
+      // What cannot be matched in bounded time is refused now, with its line, and not at some path.
+      const matcher = hasLookAround(pattern) ? compilePattern(pattern) : undefined;
+      return { pattern, kind, context, order, prefix: prefixOf(pattern), matcher };
     } catch (error) {
       if (error instanceof StoreError)
         error.trail.push({ op: "read file contexts", path: `${file}:${line.line}` });
