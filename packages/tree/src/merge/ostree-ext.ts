@@ -57,7 +57,7 @@ export class OstreeExtFilter {
     if (entry.type === "directory") return { ...entry, path };
     if (entry.type === "leaf") {
       checkKind(entry.leaf, entry.path);
-      return { ...entry, path };
+      return { ...entry, path, leaf: withPlainTarget(entry.leaf, entry.path) };
     }
     const target = splitText(entry.target);
     const object = entry.metadata.mtime.sec > 0 ? this.#modified.get(joinPath(target)) : undefined;
@@ -86,6 +86,26 @@ export class OstreeExtFilter {
 function checkKind(leaf: Leaf, path: ByteString): void {
   if (leaf.kind === "file" || leaf.kind === "symlink") return;
   throw treeErrors.error("entry-unsupported", `"${shown(path)}" is a ${leaf.kind}, which ostree cannot hold`);
+}
+
+/** The longest target that the header of a tar has room for. */
+const MAX_HEADER_TARGET = 100;
+
+/**
+ * A symlink as ostree-ext writes it again: its target component by component where that fits the header, so that repeated
+ * slashes and inner `.` are gone.
+ */
+function withPlainTarget(leaf: Leaf, path: ByteString): Leaf {
+  if (leaf.kind !== "symlink") return leaf;
+  const { target } = leaf;
+  if (textOf(target) === undefined) {
+    throw treeErrors.error("path-invalid", `the target of "${shown(path)}" is not UTF-8, as ostree wants it`);
+  }
+  const parts = target.split("/").filter((part, at) => part !== "" && (part !== "." || at === 0));
+  const root = target.startsWith("/") ? "/" : "";
+  const end = target.endsWith("/") && parts.length > 0 ? "/" : "";
+  const plain = `${root}${parts.join("/")}${end}` as ByteString;
+  return plain === target || plain.length > MAX_HEADER_TARGET ? leaf : { ...leaf, target: plain };
 }
 
 function splitText(path: ByteString): ByteString[] {
