@@ -1,0 +1,98 @@
+import { createDeflateRaw, createInflateRaw, deflateRawSync } from "node:zlib";
+import type { File } from "@bootc-store/linux";
+
+import { ostreeErrors } from "../errors.ts";
+
+// Archives hold raw deflate, without the wrapper of zlib or gzip.
+
+const CHUNK = 1 << 17;
+
+export function deflateBytes(data: Uint8Array, level: number): Buffer {
+  return deflateRawSync(data, { level });
+}
+
+/** Compresses `size` bytes of a file to the end of another one; `onData` sees them as they are read. */
+export async function deflateFile(
+  source: File,
+  size: number,
+  to: File,
+  level: number,
+  onData: (data: Uint8Array) => void,
+): Promise<void> {
+  const deflate = createDeflateRaw({ level, chunkSize: CHUNK });
+  const output = (async () => {
+    for await (const piece of deflate) to.write(piece as Buffer);
+  })();
+  const input = (async () => {
+    for (let at = 0; at < size;) {
+      const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK, size - at));
+      const count = source.readFull(buffer, at);
+      if (count === 0) break;
+      const data = buffer.subarray(0, count);
+      onData(data);
+      at += count;
+      if (!deflate.write(data)) await new Promise((resolve) => deflate.once("drain", resolve));
+    }
+    deflate.end();
+  })();
+  try {
+    await Promise.all([input, output]);
+  } finally {
+    deflate.destroy();
+  }
+}
+
+/**
+ * The bytes of an archived content. Throws `ostree/object-invalid` where the compressed bytes are damaged or hold
+ * another number of bytes than `size`.
+ */
+export async function* inflateFile(
+  source: File,
+  offset: number,
+  size: number,
+  format: string,
+): AsyncGenerator<Uint8Array> {
+  const inflate = createInflateRaw({ chunkSize: CHUNK });
+  let consumed = offset;
+  const input = (async () => {
+    for (;;) {
+      const buffer = Buffer.allocUnsafeSlow(CHUNK);
+      const count = source.readFull(buffer, consumed);
+      if (count === 0 || inflate.destroyed) break;
+      consumed += count;
+      if (!inflate.write(buffer.subarray(0, count))) {
+        await new Promise<void>((resolve) => {
+          inflate.once("drain", resolve);
+          inflate.once("close", resolve);
+        });
+      }
+    }
+    inflate.end();
+  })();
+  input.catch((error: unknown) => inflate.destroy(error as Error));
+  let total = 0;
+  try {
+    for await (const piece of inflate) {
+      total += (piece as Buffer).length;
+      if (total > size) throw invalid(format, `it holds more than the ${size} bytes that its header says`);
+      yield piece as Buffer;
+    }
+  } catch (error) {
+    if (
+      (error as { code?: string }).code?.startsWith("Z_") === true ||
+      (error as Error).message === "unexpected end of file"
+    ) {
+      throw invalid(format, `damaged compressed data: ${(error as Error).message}`);
+    }
+    throw error;
+  } finally {
+    inflate.destroy();
+  }
+  if (total !== size) throw invalid(format, `it holds ${total} bytes, and its header says ${size}`);
+  const left = source.stat().size - offset - inflate.bytesWritten;
+  if (left > 0) throw invalid(format, `${left} bytes follow the compressed data`);
+}
+
+function invalid(format: string, problem: string): Error {
+  return ostreeErrors.error("object-invalid", `${format}: ${problem}`, { context: { format } });
+}
