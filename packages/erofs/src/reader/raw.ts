@@ -1,4 +1,4 @@
-import { type ByteString, byteString, StoreError } from "@bootc-store/core";
+import { type ByteString, byteString, equalBytes, StoreError } from "@bootc-store/core";
 
 import { erofsErrors } from "../errors.ts";
 import { S_IFDIR, S_IFLNK, S_IFREG, typeOf, type XattrPair } from "../image/node.ts";
@@ -61,6 +61,7 @@ export class RawImage {
   readonly #buildTime: { readonly sec: bigint; readonly nsec: number };
   readonly #xattrBase: number;
   readonly #sharedXattrs = new Map<number, XattrPair>();
+  readonly #names = new XattrNames();
   #budget: number;
 
   /** Throws `erofs/image-invalid`. */
@@ -234,9 +235,9 @@ export class RawImage {
     if (at + 4 > end || next > end) throw invalid("xattr", at, "it ends after the attributes");
     if (prefix === undefined)
       throw invalid("xattr › prefix", at + 1, `unknown prefix ${this.bytes[at + 1] ?? 0}`);
-    const suffix = byteString(this.#range(at + 4, nameSize, "xattr", at));
+    const suffix = this.#range(at + 4, nameSize, "xattr", at);
     const value = byteString(this.#range(at + 4 + nameSize, valueSize, "xattr", at));
-    return { pair: [`${prefix}${suffix}` as ByteString, value], next };
+    return { pair: [this.#names.get(prefix, suffix), value], next };
   }
 
   #range(offset: number, size: number, field: string, at: number): Uint8Array {
@@ -244,6 +245,28 @@ export class RawImage {
     this.#budget -= size;
     if (this.#budget < 0) throw invalid(field, at, "ranges of the image are used over and over");
     return this.bytes.subarray(offset, offset + size);
+  }
+}
+
+/** How many names of one length are remembered. */
+const REMEMBERED = 16;
+
+/** Names of attributes are few and come again and again, so each is made once. */
+class XattrNames {
+  readonly #known = new Map<string, { readonly suffix: Uint8Array; readonly name: ByteString }[][]>();
+
+  get(prefix: string, suffix: Uint8Array): ByteString {
+    let lengths = this.#known.get(prefix);
+    if (lengths === undefined) {
+      lengths = [];
+      this.#known.set(prefix, lengths);
+    }
+    const names = (lengths[suffix.length] ??= []);
+    const found = names.find((one) => equalBytes(one.suffix, suffix));
+    if (found !== undefined) return found.name;
+    const name = `${prefix}${byteString(suffix)}` as ByteString;
+    if (names.length < REMEMBERED) names.push({ suffix, name });
+    return name;
   }
 }
 

@@ -1,4 +1,4 @@
-import { type ByteString, byteString, concatBytes, utf8 } from "@bootc-store/core";
+import { type ByteString, byteString, utf8 } from "@bootc-store/core";
 
 import { erofsErrors } from "../errors.ts";
 import {
@@ -22,6 +22,8 @@ import type { WriterRules } from "./rules.ts";
 /** An inode as it will be written. */
 export interface Inode {
   readonly node: ImageNode;
+  /** Place in the order of the inodes. */
+  readonly index: number;
   readonly mode: number;
   readonly nlink: number;
   readonly xattrs: XattrPair[];
@@ -43,20 +45,24 @@ const OVERLAY = "trusted.overlay.";
 const METACOPY = utf8("trusted.overlay.metacopy");
 const REDIRECT = utf8("trusted.overlay.redirect");
 const SELINUX = "security.selinux";
+const METACOPY_SHA256 = byteString(Uint8Array.of(0, 36, 0, 1));
+const METACOPY_SHA512 = byteString(Uint8Array.of(0, 68, 0, 2));
 
 /** The inodes of an image in their order. Throws `erofs/value-unsupported`. */
 export function prepareInodes(root: ImageDirectory, rules: WriterRules, version: 0 | 1 | 2): Inode[] {
   const drafts = new Map<ImageNode, Draft>();
   const places: Place[] = [];
   const order = version === 2 ? depthFirst(root, places) : breadthFirst(root, places);
-  for (const node of order) drafts.set(node, draftOf(node, version));
+  for (const [index, node] of order.entries()) drafts.set(node, draftOf(node, index, version));
   if (version !== 2) escapeForOverlay(root, places, drafts, rules, version);
   const inodes = order.map((node) => drafts.get(node) as Draft);
   for (const { node, parent, children } of places) {
     const inode = drafts.get(node) as Draft;
     inode.entries = entriesOf(inode, drafts.get(parent) as Draft, children, drafts);
   }
-  if (version !== 2) for (const { xattrs } of inodes) xattrs.sort((a, b) => compareText(a[0], b[0]));
+  if (version !== 2) {
+    for (const { xattrs } of inodes) if (xattrs.length > 1) xattrs.sort((a, b) => compareText(a[0], b[0]));
+  }
   return inodes;
 }
 
@@ -147,7 +153,7 @@ function withStubs(root: ImageDirectory): Named[] {
 /** Marks the whiteouts that this writer adds, which are never escaped. */
 const STUB = Symbol("stub");
 
-function draftOf(node: ImageNode, version: 0 | 1 | 2): Draft {
+function draftOf(node: ImageNode, index: number, version: 0 | 1 | 2): Draft {
   const xattrs: XattrPair[] = [];
   const { external } = node;
   if (external !== undefined) {
@@ -157,7 +163,7 @@ function draftOf(node: ImageNode, version: 0 | 1 | 2): Draft {
   }
   const own = version === 2 ? [...node.xattrs].sort((a, b) => compareText(a[0], b[0])) : node.xattrs;
   for (const [name, value] of own) xattrs.push([escaped(name), value]);
-  return { node, mode: node.mode, nlink: node.nlink, xattrs, escaped: false, entries: undefined };
+  return { node, index, mode: node.mode, nlink: node.nlink, xattrs, escaped: false, entries: undefined };
 }
 
 /** Overlay would take its own attributes for meant for it, so they get a second `overlay.`. */
@@ -167,8 +173,8 @@ function escaped(name: ByteString): ByteString {
 
 /** What overlay compares the fs-verity digest of a file's bytes with. */
 function metacopy(digest: Uint8Array): ByteString {
-  const header = Uint8Array.of(0, 4 + digest.length, 0, digest.length === 64 ? 2 : 1);
-  return byteString(concatBytes([header, digest]));
+  const header = digest.length === 64 ? METACOPY_SHA512 : METACOPY_SHA256;
+  return `${header}${byteString(digest)}` as ByteString;
 }
 
 function escapeForOverlay(
@@ -249,7 +255,9 @@ function entriesOf(
 /** The link count that is written: of directories it follows from what they hold. */
 export function linkCount(inode: Inode): number {
   if (inode.entries === undefined) return inode.nlink;
-  return inode.entries.filter(({ inode: other }) => other.entries !== undefined).length;
+  let count = 0;
+  for (const { inode: other } of inode.entries) if (other.entries !== undefined) count++;
+  return count;
 }
 
 /** The type of a directory entry. */

@@ -50,12 +50,12 @@ export function writeImage(root: ImageDirectory, format: ImageFormat): Uint8Arra
   const xattrs = new XattrTable(inodes, rules, version);
   const { placed, inodesEnd, minMtime } = placeInodes(inodes, xattrs, rules, version);
   const dataStart = roundUp(inodesEnd + xattrs.size, BLOCK_SIZE);
-  const blockOf = new Map<Placed, number>();
   let blocks = dataStart / BLOCK_SIZE;
-  for (const one of placed) {
-    if (one.blocks > 0) blockOf.set(one, blocks);
+  const blockOf = placed.map((one) => {
+    const block = one.blocks > 0 ? blocks : 0;
     blocks += one.blocks;
-  }
+    return block;
+  });
   const out = new Emitter(blocks * BLOCK_SIZE);
   composefsHeader.encode(
     {
@@ -86,11 +86,10 @@ export function writeImage(root: ImageDirectory, format: ImageFormat): Uint8Arra
     SUPERBLOCK_OFFSET,
   );
 
-  const nids = new Map<Inode, number>();
-  for (const one of placed) nids.set(one.inode, one.offset / SLOT_SIZE);
+  const nids = placed.map(({ offset }) => offset / SLOT_SIZE);
   const xattrBase = version === 2 ? inodesEnd : inodesEnd % BLOCK_SIZE;
   for (const [index, one] of placed.entries()) {
-    const block = blockOf.get(one) ?? 0;
+    const block = blockOf[index] ?? 0;
     const ino = version === 2 ? one.offset / SLOT_SIZE : index;
     const area = xattrs.areaOf(one.inode);
     const headerEnd = writeInode(out, one, area, ino, block, version);
@@ -205,7 +204,7 @@ function writeXattr(out: Emitter, at: number, index: number, suffix: string, val
   out.text(at + 4 + suffix.length, value);
 }
 
-function writeContent(out: Emitter, one: Placed, data: number, nids: ReadonlyMap<Inode, number>): void {
+function writeContent(out: Emitter, one: Placed, data: number, nids: readonly number[]): void {
   const { inode, tail, blocks, layout } = one;
   const behind = one.offset + one.headSize;
   const { target, content } = inode.node;
@@ -226,16 +225,11 @@ function writeContent(out: Emitter, one: Placed, data: number, nids: ReadonlyMap
   }
 }
 
-function writeEntries(
-  out: Emitter,
-  start: number,
-  entries: readonly Entry[],
-  nids: ReadonlyMap<Inode, number>,
-): void {
+function writeEntries(out: Emitter, start: number, entries: readonly Entry[], nids: readonly number[]): void {
   let at = start;
   let nameAt = 12 * entries.length;
   for (const { name, inode } of entries) {
-    out.view.setUint32(at, nids.get(inode) ?? 0, true);
+    out.view.setUint32(at, nids[inode.index] ?? 0, true);
     out.view.setUint16(at + 8, nameAt, true);
     out.bytes[at + 10] = entryType(inode);
     out.text(start + nameAt, name);

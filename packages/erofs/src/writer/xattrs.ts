@@ -38,35 +38,42 @@ export class XattrTable {
   readonly shared: readonly Encoded[];
   /** Bytes of the table. */
   readonly size: number;
-  readonly #areas = new Map<Inode, XattrArea>();
+  /** By the place of the inode. */
+  readonly #areas: readonly XattrArea[];
 
   constructor(inodes: readonly Inode[], rules: WriterRules, version: 0 | 1 | 2) {
-    const known = new Map<string, Encoded>();
+    const known = new Map<ByteString, Map<ByteString, Encoded>>();
     const encodedOf = ([name, value]: XattrPair): Encoded => {
-      const key = `${name.length}:${name}${value}`;
-      let encoded = known.get(key);
+      let values = known.get(name);
+      if (values === undefined) {
+        values = new Map();
+        known.set(name, values);
+      }
+      let encoded = values.get(value);
       if (encoded === undefined) {
         encoded = encode(name, value, version);
-        known.set(key, encoded);
+        values.set(value, encoded);
       }
+      encoded.uses++;
       return encoded;
     };
     const lists = inodes.map((inode) => inode.xattrs.map(encodedOf));
-    for (const list of lists) for (const encoded of list) encoded.uses++;
-    this.shared = [...known.values()]
-      .filter(({ uses }) => uses > 1)
-      .sort(version === 2 ? byPrefix : byNameDescending);
+    const shared: Encoded[] = [];
+    for (const values of known.values()) {
+      for (const encoded of values.values()) if (encoded.uses > 1) shared.push(encoded);
+    }
+    this.shared = shared.sort(version === 2 ? byPrefix : byNameDescending);
     let size = 0;
     for (const encoded of this.shared) {
       encoded.offset = size;
       size += encoded.size;
     }
     this.size = size;
-    for (const [at, inode] of inodes.entries()) this.#areas.set(inode, areaOf(lists[at] ?? [], rules));
+    this.#areas = lists.map((list) => areaOf(list, rules));
   }
 
   areaOf(inode: Inode): XattrArea {
-    return this.#areas.get(inode) ?? NO_XATTRS;
+    return this.#areas[inode.index] ?? NO_XATTRS;
   }
 }
 
