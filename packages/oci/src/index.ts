@@ -8,6 +8,19 @@ export {
 export { decompress, type DecompressOptions, sniffCompression } from "./decompress/decompress.ts";
 export { DECOMPRESS_LIMITS, type DecompressLimits } from "./decompress/limits.ts";
 export { ociErrors } from "./errors.ts";
+export { type CredentialHelper, type CredentialOptions, findCredential } from "./host-config/auth-file.ts";
+export { loadCerts } from "./host-config/certs.ts";
+export { type HostEnvironment } from "./host-config/environment.ts";
+export {
+  type Endpoint,
+  endpointsFor,
+  loadRegistriesConf,
+  type Mirror,
+  parseRegistriesConf,
+  type RegistriesConf,
+  type RegistryRule,
+  resolveShortName,
+} from "./host-config/registries-conf.ts";
 export { chainIds, type HistoryEntry, type ImageConfig, parseConfig } from "./image/config.ts";
 export {
   describeBytes,
@@ -72,6 +85,20 @@ export {
   printOstreeReference,
   type SignatureSource,
 } from "./reference/ostree-reference.ts";
+export { RegistryAccess, type RegistryAccessOptions } from "./registry/access.ts";
+export { type Challenge, parseChallenges } from "./registry/challenge.ts";
+export { RegistryClient, type RegistryClientOptions, type RegistryRequest } from "./registry/client.ts";
+export { Credential } from "./registry/credential.ts";
+export { DockerSink, type DockerSinkOptions, DockerSource } from "./registry/docker-transport.ts";
+export {
+  type HttpOptions,
+  type HttpRequest,
+  type HttpResponse,
+  type ProxyConnector,
+  type TlsOptions,
+} from "./registry/http.ts";
+export { parseRetryAfter, type RetryOptions } from "./registry/retry.ts";
+export { uploadBlob, uploadManifest, type UploadOptions } from "./registry/upload.ts";
 export { type SparsePiece, type TarEntry, type TarEntryType, type TarFormat } from "./tar/entry.ts";
 export {
   type FilePlace,

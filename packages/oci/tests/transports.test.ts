@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/await-thenable -- the linter does not know of async disposal in test files */
 // Every place of images: written by us and read by us, by skopeo, and the reverse.
 import { execFileSync, spawn } from "node:child_process";
 import {
@@ -186,7 +187,7 @@ describe("layouts", () => {
     };
     const layer = `${blobs}/${manifest.layers[0]?.digest.slice(7)}`;
     const whole = readFileSync(layer);
-    const damages: [Buffer | undefined, string][] = [
+    const damages: [Uint8Array | undefined, string][] = [
       [whole.subarray(0, whole.length - 1), "oci/content-size"],
       [Buffer.concat([whole, Buffer.from([0])]), "oci/content-size"],
       [Buffer.from(whole.map((byte, at) => (at === 100 ? byte ^ 1 : byte))), "oci/compressed-invalid"],

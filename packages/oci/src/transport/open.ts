@@ -6,6 +6,8 @@ import type { Dir, SyncPolicy } from "@bootc-store/linux";
 import type { DecompressOptions } from "../decompress/decompress.ts";
 import { ociErrors } from "../errors.ts";
 import { type ImageReference, printImageReference } from "../reference/image-reference.ts";
+import type { RegistryAccess } from "../registry/access.ts";
+import { DockerSink, type DockerSinkOptions, DockerSource } from "../registry/docker-transport.ts";
 import { openArchive } from "./archive/archive-file.ts";
 import { DockerArchiveSink } from "./archive/docker-archive-sink.ts";
 import { DockerArchiveSource } from "./archive/docker-archive-source.ts";
@@ -27,11 +29,13 @@ import type { ImageTransportSink, ImageTransportSource } from "./port.ts";
 
 export interface OpenImageOptions extends OperationOptions, DecompressOptions {
   readonly host: Host;
+  /** How registries are got at; without it `docker:` cannot be opened. */
+  readonly registries?: RegistryAccess;
   /** Where compressed archives are unpacked meanwhile; their own directory unless given. */
   readonly scratch?: Dir;
 }
 
-export interface OpenSinkOptions extends OpenImageOptions {
+export interface OpenSinkOptions extends OpenImageOptions, DockerSinkOptions {
   /** What is synced before the image becomes visible. Default `data-and-directories`. */
   readonly sync?: SyncPolicy;
 }
@@ -43,6 +47,9 @@ export async function openImageSource(
 ): Promise<ImageTransportSource> {
   const { host } = options;
   switch (reference.transport) {
+    case "docker":
+      if (reference.unknownDigest === true) throw unknown(reference, "read");
+      return await DockerSource.open(reference.reference, registriesOf(reference, options), options);
     case "oci": {
       const dir = openHostDirOptional(host, reference.path);
       if (dir === undefined) throw noLayout(reference, host);
@@ -74,6 +81,10 @@ export async function openImageSink(
 ): Promise<ImageTransportSink> {
   const { host, sync = "data-and-directories" } = options;
   switch (reference.transport) {
+    case "docker": {
+      const access = registriesOf(reference, options);
+      return await DockerSink.open(reference.reference, reference.unknownDigest === true, access, options);
+    }
     case "oci": {
       if (reference.index !== undefined) {
         throw ociErrors.error(
@@ -101,6 +112,11 @@ export async function openImageSink(
     default:
       throw unknown(reference, "written to");
   }
+}
+
+function registriesOf(reference: ImageReference, { registries }: OpenImageOptions): RegistryAccess {
+  if (registries === undefined) throw unknown(reference, "reached");
+  return registries;
 }
 
 async function openTar(
