@@ -137,7 +137,7 @@ describe("a server that does what no server should", () => {
         return true;
       };
       using one = client();
-      expect(await codeOf(one.readManifest("t")), String(status)).toBe(wanted);
+      expect([status, await codeOf(one.readManifest("t"))]).toEqual([status, wanted]);
     }
     server.misbehave = (request, response) => {
       if (request.url === "/v2/") return false;
