@@ -11,6 +11,8 @@ export {
   isDirectory,
   type XattrPair,
 } from "./image/node.ts";
+export { imageTables } from "./layout.ts";
+export { checkImage } from "./reader/check.ts";
 export { readImage, type ReadImageOptions, type ReadImageResult } from "./reader/reader.ts";
 export { treeOfImage } from "./image/to-tree.ts";
 export { C_DEFAULT_FORMAT, type ImageFormat, writeImage } from "./writer/writer.ts";

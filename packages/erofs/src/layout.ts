@@ -102,6 +102,9 @@ export const extendedInode = struct("extended inode", 64, [
   field("_reserved2", 48, bytesField(16), any, "zero"),
 ]);
 
+/** The tables of an image's structures, for those who show or document them. */
+export const imageTables = Object.freeze({ composefsHeader, superblock, compactInode, extendedInode });
+
 /** Names that EROFS shortens to a number. The first that a key begins with counts. */
 const PREFIXES = [
   "user.",
