@@ -1,0 +1,315 @@
+// An image into the store: its layers staged side by side, then committed together, then the image with all of its
+// items, and its names.
+
+import {
+  type Image,
+  type ImageWriteOptions,
+  type Layer,
+  TallyBuilder,
+  type WrittenImage,
+} from "@bootc-store/backend";
+import { crashPoint, type Digest, equalDigests, printDigest, throwIfAborted, utf8 } from "@bootc-store/core";
+import type { Pool } from "@bootc-store/linux";
+
+import { sha256, withBigData, writeBigData } from "../big-data.ts";
+import { Cleanup } from "../cleanup.ts";
+import { containersStorageErrors } from "../errors.ts";
+import { nextHistory, uniqueNames } from "../format/image-name.ts";
+import type { ImageRecord } from "../format/images-json.ts";
+import { layerId } from "../format/layer-id.ts";
+import { defined } from "../format/layers-json.ts";
+import { timeNow } from "../format/record.ts";
+import {
+  compressionOf,
+  type ConfigFacts,
+  type ManifestFacts,
+  readConfig,
+  readManifest,
+} from "../image-documents.ts";
+import {
+  commitLayers,
+  type LayerBlob,
+  type LayerToCommit,
+  removeIncomplete,
+  StagedLayer,
+} from "../layers-write.ts";
+import { openLayerRecord, type StoreRoot } from "./layer-source.ts";
+
+/** How many layers stream at once, as the real tools do by default. */
+const PARALLEL = 6;
+
+export interface WriteImageOptions extends ImageWriteOptions {
+  readonly pool: Pool;
+  /** Additional stores, whose layers need not be written again. */
+  readonly additional: readonly StoreRoot[];
+  /** Everything is on the device before the records name it. Default: as the real library, which leaves that to the kernel. */
+  readonly sync?: boolean;
+}
+
+export async function writeImage(
+  root: StoreRoot,
+  image: Image,
+  options: WriteImageOptions,
+): Promise<WrittenImage> {
+  root.places.requireWritable();
+  const { signal } = options;
+  throwIfAborted(signal);
+  const facts = checkDocuments(image);
+  const plan = planLayers(facts.config.diffIds);
+  const tally = new TallyBuilder();
+  using cleanup = new Cleanup();
+  const { missing, elsewhere } = await findMissing(root, plan, options);
+  for (const each of plan) if (!missing.includes(each)) tally.add("reused", elsewhere.get(each.id) ?? 0);
+  const staged = await stageLayers(root, image, missing, options, cleanup);
+  const commits = missing.map((each, at): LayerToCommit => {
+    const blob = blobOf(facts.manifest, plan.length, each.index);
+    const layer = staged[at] as StagedLayer;
+    return { id: each.id, parent: each.parent, staged: layer, blob };
+  });
+  const made = await commitLayers(root.places, root.records, commits, {
+    hasParent: (id) => elsewhere.has(id),
+    ...defined({ signal, sync: options.sync }),
+  });
+  const isNew = new Set(commits.filter((_, at) => made[at]).map(({ id }) => id));
+  for (const { id, staged: layer } of commits) {
+    if (isNew.has(id)) tally.addAll(layer.applied.content);
+    else tally.add("reused", layer.applied.size);
+  }
+  const top = plan.at(-1)?.id;
+  const created = await commitImage(root, image, facts, top, options, elsewhere);
+  return {
+    id: facts.manifest.config.digest.hex,
+    created,
+    layers: plan.map(({ id, diffId }) => ({ diffId, created: isNew.has(id) })),
+    content: tally.tally(),
+  };
+}
+
+interface Facts {
+  readonly manifest: ManifestFacts;
+  readonly config: ConfigFacts;
+}
+
+/** That the documents have the digests they are known by, and agree with each other and with the layers. */
+function checkDocuments(image: Image): Facts {
+  const manifest = readManifest(image.manifest.bytes, image.manifest.mediaType);
+  const config = readConfig(image.config.bytes);
+  for (const [what, document] of [
+    ["manifest", image.manifest],
+    ["config", image.config],
+  ] as const) {
+    if (document.digest.algorithm === "sha256" && !equalDigests(sha256(document.bytes), document.digest)) {
+      throw invalid(`the ${what} does not have the digest ${printDigest(document.digest)}`);
+    }
+  }
+  if (!equalDigests(manifest.config.digest, image.config.digest)) {
+    throw invalid(
+      `the manifest has the config ${printDigest(manifest.config.digest)}, not ${printDigest(image.config.digest)}`,
+    );
+  }
+  const { layers } = image;
+  const fits =
+    layers.length === config.diffIds.length &&
+    layers.every(({ diffId }, at) => equalDigests(diffId, config.diffIds[at] as Digest));
+  if (!fits) throw invalid("the layers are not those that the config names");
+  if (manifest.layers.length !== layers.length) {
+    throw invalid(`the manifest has ${manifest.layers.length} layers and the config ${layers.length}`);
+  }
+  return { manifest, config };
+}
+
+interface PlannedLayer {
+  readonly index: number;
+  readonly id: string;
+  readonly parent: string | undefined;
+  readonly diffId: Digest;
+}
+
+function planLayers(diffIds: readonly Digest[]): PlannedLayer[] {
+  let parent: string | undefined;
+  return diffIds.map((diffId, index) => {
+    const id = layerId(parent, diffId);
+    const planned = { index, id, parent, diffId };
+    parent = id;
+    return planned;
+  });
+}
+
+/** Layers that no store has, and the sizes of those that one has. What died half-made is removed first, and made again. */
+async function findMissing(
+  root: StoreRoot,
+  plan: readonly PlannedLayer[],
+  options: WriteImageOptions,
+): Promise<{ missing: PlannedLayer[]; elsewhere: Map<string, number> }> {
+  const { signal } = options;
+  const known = new Map<string, number>();
+  for (const each of options.additional) {
+    for (const layer of await each.records.layers(signal)) known.set(layer.id, layer.diffSize ?? 0);
+  }
+  const elsewhere = new Map(known);
+  const own = await root.records.layers(signal);
+  if ([...own].some(({ flags }) => flags["incomplete"] === true)) {
+    await root.records.change(
+      ["layers"],
+      signal,
+      async (change) => void (await removeIncomplete(root.places, change)),
+    );
+  }
+  for (const layer of await root.records.layers(signal)) known.set(layer.id, layer.diffSize ?? 0);
+  const missing = plan.filter(({ id }) => !known.has(id));
+  for (const { id } of plan) if (known.has(id)) elsewhere.set(id, known.get(id) ?? 0);
+  return { missing, elsewhere };
+}
+
+/** Stages layers, several at once. Results are in the order of the layers; the first failure stops the others. */
+async function stageLayers(
+  root: StoreRoot,
+  image: Image,
+  missing: readonly PlannedLayer[],
+  options: WriteImageOptions,
+  cleanup: Cleanup,
+): Promise<StagedLayer[]> {
+  const stop = new AbortController();
+  const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
+  const staged: StagedLayer[] = [];
+  const queue = [...missing.entries()];
+  const work = async (): Promise<void> => {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const [at, planned] = next;
+      const layer = await layerFor(root, image, planned, options, signal);
+      const { onProgress, pool, clone } = options;
+      const each = cleanup.use(
+        await StagedLayer.create(root.places, layer, { pool, signal, ...defined({ clone, onProgress }) }),
+      );
+      staged[at] = each;
+      onProgress?.({
+        type: "done",
+        task: "write-layer",
+        id: printDigest(planned.diffId),
+        unit: "bytes",
+        done: each.applied.size,
+        total: each.applied.size,
+      });
+    }
+  };
+  const workers = Array.from({ length: Math.min(PARALLEL, missing.length) }, async () => {
+    try {
+      await work();
+    } catch (error) {
+      stop.abort(error);
+      throw error;
+    }
+  });
+  const outcomes = await Promise.allSettled(workers);
+  throwIfAborted(options.signal);
+  if (stop.signal.aborted) throw stop.signal.reason;
+  const failed = outcomes.find((outcome) => outcome.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+  return staged;
+}
+
+/** The layer as the store has it under another parent, if it has; else from the image. */
+async function layerFor(
+  root: StoreRoot,
+  image: Image,
+  { diffId, index }: PlannedLayer,
+  options: WriteImageOptions,
+  signal: AbortSignal,
+): Promise<Layer> {
+  for (const each of [root, ...options.additional]) {
+    for (const record of (await each.records.layers(signal)).withDiff(diffId)) {
+      const hasTar = each.places.dir("layers").statOptional(utf8(`${record.id}.tar-split.gz`)) !== undefined;
+      if (hasTar) return openLayerRecord(each, record);
+    }
+  }
+  return await image.openLayer(index, { signal });
+}
+
+async function commitImage(
+  root: StoreRoot,
+  image: Image,
+  facts: Facts,
+  top: string | undefined,
+  options: WriteImageOptions,
+  elsewhere: ReadonlyMap<string, number>,
+): Promise<boolean> {
+  const id = facts.manifest.config.digest.hex;
+  return await root.records.change(["layers", "images"], options.signal, async (change) => {
+    if (top !== undefined && change.layers.get(top) === undefined && !elsewhere.has(top)) {
+      throw containersStorageErrors.error("layer-not-found", `layer ${top} was removed meanwhile`, {
+        context: { layer: top },
+      });
+    }
+    const existing = change.images.get(id);
+    if (existing !== undefined && existing.layer !== top) {
+      throw containersStorageErrors.error("image-id-taken", "that ID is already in use", {
+        context: { image: id },
+      });
+    }
+    const { digest } = image.manifest;
+    let record = existing ?? newImage(id, digest, top, facts.config.created);
+    const items = [
+      [printDigest(image.config.digest), image.config.bytes],
+      [`manifest-${printDigest(digest)}`, image.manifest.bytes],
+      ["manifest", image.manifest.bytes],
+    ] as const;
+    for (const [key, bytes] of items) {
+      writeBigData(root.places, "images", id, key, bytes);
+      record = withBigData(record, key, bytes);
+    }
+    crashPoint("containers-storage/write-image/after-big-data");
+    const names = uniqueNames([...(options.names ?? []), ...record.names]);
+    const namesHistory =
+      options.names === undefined ? record.namesHistory : nextHistory(record.namesHistory, names);
+    record = { ...record, names, namesHistory, metadata: record.metadata ?? "{}" };
+    change.saveImages(placed(change.images.records, record));
+    crashPoint("containers-storage/write-image/after-record");
+    return existing === undefined;
+  });
+}
+
+/** The records with this one in its place or at the end, and its names taken from all others. */
+export function placed(records: readonly ImageRecord[], record: ImageRecord): ImageRecord[] {
+  const others = records.map((each) => {
+    if (each.id === record.id) return record;
+    const names = each.names.filter((name) => !record.names.includes(name));
+    return names.length === each.names.length ? each : { ...each, names };
+  });
+  return others.includes(record) ? others : [...others, record];
+}
+
+function newImage(
+  id: string,
+  digest: Digest,
+  layer: string | undefined,
+  created: string | undefined,
+): ImageRecord {
+  return {
+    id,
+    digest,
+    names: [],
+    namesHistory: [],
+    ...defined({ layer }),
+    mappedLayers: [],
+    bigDataNames: [],
+    bigDataSizes: new Map(),
+    bigDataDigests: new Map(),
+    created: created !== undefined && RFC3339.test(created) ? created : timeNow(),
+    flags: {},
+    unknown: {},
+  };
+}
+
+const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
+
+function blobOf(manifest: ManifestFacts, layers: number, index: number): LayerBlob | undefined {
+  const blob = manifest.layers.length === layers ? manifest.layers[index] : undefined;
+  const compression = blob === undefined ? undefined : compressionOf(blob.mediaType);
+  return blob === undefined || compression === undefined
+    ? undefined
+    : { digest: blob.digest, size: blob.size, compression };
+}
+
+function invalid(problem: string): Error {
+  return containersStorageErrors.error("image-invalid", problem);
+}
