@@ -200,10 +200,14 @@ export class Dir implements Disposable {
       using file = File.adopt(fd, this.labelOf(path));
       return file.stat();
     }
+    return this.#optional(() => inParent(this.fd, path, this.label, options, tryStatAt));
+  }
+
+  /** A missing directory on the way is an absent file as well. */
+  #optional<T>(work: () => T): T | number {
     try {
-      return inParent(this.fd, path, this.label, options, tryStatAt);
+      return work();
     } catch (error) {
-      // A missing directory on the way is an absent file as well.
       if ((error as { code?: string }).code === "linux/not-found") return -ENOENT;
       throw error;
     }
@@ -240,7 +244,7 @@ export class Dir implements Disposable {
 
   /** `undefined` where nothing is; `linux/not-a-symlink` where something else is. */
   readLinkOptional(path: ByteString, options?: ResolveOptions): ByteString | undefined {
-    const text = inParent(this.fd, path, this.label, options, tryReadlinkAt);
+    const text = this.#optional(() => inParent(this.fd, path, this.label, options, tryReadlinkAt));
     if (typeof text === "string") return text;
     if (text === -ENOENT) return undefined;
     if (text === -EINVAL) {
@@ -328,7 +332,7 @@ export class Dir implements Disposable {
 
   /** {@link Dir.remove} that says false where nothing was. */
   removeOptional(path: ByteString, options?: ResolveOptions): boolean {
-    const result = inParent(this.fd, path, this.label, options, tryRemoveAt);
+    const result = this.#optional(() => inParent(this.fd, path, this.label, options, tryRemoveAt));
     if (result === 0) return true;
     if (result === -ENOENT) return false;
     throw failure("unlinkat", -result, this.labelOf(path));

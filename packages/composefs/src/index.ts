@@ -1,0 +1,17 @@
+export { ALGORITHMS, type ComposefsAlgorithm } from "./algorithm.ts";
+export { type BackendOptions, ComposefsBackend } from "./backend.ts";
+export { composefsErrors } from "./errors.ts";
+export { type ErofsVersion, parseMeta, printMeta, type RepositoryMeta } from "./format/meta-json.ts";
+export { COMPOSEFS_LIMITS, type ComposefsLimits } from "./limits.ts";
+export { type BootEntry, findBootEntries } from "./oci/boot-entries.ts";
+export {
+  type ErofsIds,
+  erofsIdsOf,
+  type WriteImageOptions,
+  type WrittenComposefsImage,
+} from "./oci/image.ts";
+export { transformForBoot, transformForOci, type XattrMode } from "./oci/transform.ts";
+export { ObjectStore, type VerityPolicy } from "./objects/store.ts";
+export { type InitOptions, type OpenOptions, Repository } from "./repository/repository.ts";
+export { readSplitstream, type Splitstream } from "./splitstream/reader.ts";
+export { listTags, readTag, removeTag, type Tag, writeTag } from "./streams/tags.ts";

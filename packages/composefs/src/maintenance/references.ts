@@ -1,0 +1,41 @@
+// What refers to what: streams to objects and to other streams, images to objects.
+
+import { isStoreError, toHex } from "@bootc-store/core";
+import { type ImageNode, readImage } from "@bootc-store/erofs";
+
+import type { Repository } from "../repository/repository.ts";
+import { openStreamObject } from "../streams/store.ts";
+
+const MOST_IMAGE = 2 ** 30;
+
+/** Objects that an image refers to, by its id. Throws what is wrong with it. */
+export function objectsOfImage(repository: Repository, id: string): string[] {
+  using file = repository.objects.open(id);
+  const objects = new Set<string>();
+  const stack: ImageNode[] = [readImage(file.readAll({ limit: MOST_IMAGE })).root];
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    for (const { node: child } of node.children?.values() ?? []) stack.push(child);
+    const { digest, payload } = node.external ?? {};
+    if (digest !== undefined) objects.add(toHex(digest));
+    else if (payload !== undefined) objects.add(payload.replaceAll("/", ""));
+  }
+  return [...objects];
+}
+
+/** What a stream keeps alive: its objects, and by name what else. */
+export async function referencesOfStream(
+  repository: Repository,
+  name: string,
+  id: string,
+): Promise<{ readonly objects: readonly string[]; readonly named: ReadonlyMap<string, string> }> {
+  using stream = await openStreamObject(repository, name, id);
+  return { objects: stream.tables.objects, named: stream.tables.references };
+}
+
+/** Whether an error says that something in the store is damaged, and not that it could not be looked at. */
+export function isDamage(error: unknown): boolean {
+  return (
+    isStoreError(error) &&
+    (error.kind === "corrupt" || error.kind === "not-found" || error.kind === "unsupported")
+  );
+}

@@ -1,0 +1,321 @@
+// objects/XX/REST: every stored file, named by its fs-verity digest.
+//
+// A file is filled without a name (O_TMPFILE), gets fs-verity where the file system can, and is then linked under its
+// name, so that nobody ever sees half of one. Whoever is second finds the name taken, which is success.
+
+import type { Content } from "@bootc-store/backend";
+import { type ByteString, isStoreError, throwIfAborted, toHex, utf8 } from "@bootc-store/core";
+import {
+  cloneFile,
+  computeVerity,
+  type Dir,
+  enableVerity,
+  type File,
+  measureVerity,
+  placeContent,
+  type TempFile,
+  VerityHasher,
+} from "@bootc-store/linux";
+
+import { type ComposefsAlgorithm, isObjectId } from "../algorithm.ts";
+import { composefsErrors } from "../errors.ts";
+
+/** Whether objects must have fs-verity, or get it where that works. */
+export type VerityPolicy = "require" | "try";
+
+export type HowStored = "reused" | "cloned" | "linked" | "copied";
+
+export interface StoredObject {
+  readonly id: string;
+  readonly how: HowStored;
+}
+
+/** A file that is to become an object without passing through the program. */
+export interface AdoptOptions {
+  readonly clone: "require" | "allow" | "never";
+  readonly link: boolean;
+}
+
+export class ObjectStore {
+  readonly #repository: Dir;
+  readonly algorithm: ComposefsAlgorithm;
+  readonly verity: VerityPolicy;
+  #objects: Dir | undefined;
+  readonly #shards = new Map<string, Dir>();
+  /** Whether the last file could be cloned here; once one could not, the others are not tried. */
+  #clones: boolean | undefined;
+
+  constructor(repository: Dir, algorithm: ComposefsAlgorithm, verity: VerityPolicy) {
+    this.#repository = repository;
+    this.algorithm = algorithm;
+    this.verity = verity;
+  }
+
+  /** Path of an object relative to the repository. */
+  static path(id: string): string {
+    return `objects/${id.slice(0, 2)}/${id.slice(2)}`;
+  }
+
+  /** An object for reading. In a secure repository it is measured first. Throws `composefs/object-missing`. */
+  open(id: string): File {
+    const file = this.openOptional(id);
+    if (file === undefined) {
+      throw composefsErrors.error("object-missing", `object ${id} is not there`, { context: { digest: id } });
+    }
+    return file;
+  }
+
+  openOptional(id: string): File | undefined {
+    const file = this.#repository.openFileOptional(utf8(ObjectStore.path(id)));
+    if (file === undefined || this.verity === "try") return file;
+    try {
+      this.#checkMeasured(file, id);
+      return file;
+    } catch (error) {
+      file[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  has(id: string): boolean {
+    return this.#repository.statOptional(utf8(ObjectStore.path(id)))?.type === "regular";
+  }
+
+  /** An object as a content: its bytes, and the file to clone from. Throws `composefs/object-missing`. */
+  content(id: string): Content {
+    const path = utf8(ObjectStore.path(id));
+    const found = this.#repository.statOptional(path);
+    if (found?.type !== "regular") {
+      throw composefsErrors.error("object-missing", `object ${id} is not there`, { context: { digest: id } });
+    }
+    const read = this.#read.bind(this);
+    return { size: found.size, file: { dir: this.#repository, name: path }, read: () => read(id) };
+  }
+
+  async *#read(id: string): AsyncGenerator<Uint8Array> {
+    using file = this.open(id);
+    for (let at = 0; ;) {
+      const chunk = new Uint8Array(READ_SIZE);
+      const got = file.read(chunk, at);
+      if (got === 0) return;
+      at += got;
+      yield chunk.subarray(0, got);
+    }
+  }
+
+  /** Stores bytes in hand. */
+  put(bytes: Uint8Array): StoredObject {
+    const id = toHex(computeVerity(bytes, { algorithm: this.algorithm }));
+    if (this.#alreadyThere(id)) return { id, how: "reused" };
+    using temporary = this.#shard(id).tempFile({ mode: 0o666 });
+    temporary.file.write(bytes);
+    return { id, how: this.#publish(temporary, id) };
+  }
+
+  /**
+   * Stores bytes as they come. `tee` is given each chunk, so that whoever needs another digest of the same bytes gets
+   * it in the same pass. Throws `composefs/content-size` for more or fewer than `size` bytes.
+   */
+  async putStream(
+    chunks: AsyncIterable<Uint8Array>,
+    size: number,
+    tee: (chunk: Uint8Array) => void,
+    signal?: AbortSignal,
+  ): Promise<StoredObject> {
+    using temporary = this.#objectsDir().tempFile({ mode: 0o644 });
+    const hasher = new VerityHasher({ algorithm: this.algorithm });
+    let written = 0;
+    for await (const chunk of chunks) {
+      throwIfAborted(signal);
+      written += chunk.length;
+      if (written > size) break;
+      hasher.update(chunk);
+      tee(chunk);
+      temporary.file.write(chunk);
+    }
+    checkSize(written, size);
+    const id = toHex(hasher.finish());
+    if (this.#alreadyThere(id)) return { id, how: "reused" };
+    return { id, how: this.#publish(temporary, id) };
+  }
+
+  /**
+   * Makes an object of a file's content: by reflink, else by a second name where that is allowed, else by a copy. What was
+   * cloned is read once to learn its digest, so that it cannot change in between; `tee` is given the same bytes.
+   */
+  adopt(file: File, size: number, tee: (chunk: Uint8Array) => void, options: AdoptOptions): StoredObject {
+    if (options.clone !== "never" && this.#clones !== false) {
+      using temporary = this.#objectsDir().tempFile({ mode: 0o644 });
+      this.#clones = cloneFile(file, temporary.file);
+      if (this.#clones) {
+        const id = this.#digestOf(temporary.file, size, tee);
+        if (this.#alreadyThere(id)) return { id, how: "reused" };
+        return { id, how: this.#publish(temporary, id) === "reused" ? "reused" : "cloned" };
+      }
+    }
+    const id = this.#digestOf(file, size, tee);
+    if (this.#alreadyThere(id)) return { id, how: "reused" };
+    return { id, how: this.#linkOrCopy(file, id, options) };
+  }
+
+  /** All of a repository's objects by the two digits of their directory. */
+  *shards(): Generator<{ readonly name: ByteString; readonly dir: Dir }> {
+    using objects = this.#repository.openDirOptional(utf8("objects"));
+    if (objects === undefined) return;
+    for (const entry of objects.list()) {
+      if (entry.type !== "directory" || !/^[0-9a-f]{2}$/.test(entry.name)) continue;
+      using dir = objects.openDir(entry.name);
+      yield { name: entry.name, dir };
+    }
+  }
+
+  close(): void {
+    for (const dir of this.#shards.values()) dir[Symbol.dispose]();
+    this.#shards.clear();
+    this.#objects?.[Symbol.dispose]();
+    this.#objects = undefined;
+  }
+
+  #linkOrCopy(file: File, id: string, options: AdoptOptions): HowStored {
+    // A name that stands for somebody else's inode must have fs-verity before it is there.
+    if (options.link) this.#seal(file);
+    try {
+      return placeContent(file, this.#shard(id), utf8(id.slice(2)), {
+        clone: false,
+        link: options.link,
+        copy: options.clone !== "require",
+        mode: 0o644,
+        prepare: (temporary) => this.#seal(temporary.closeForWriting()),
+        sync: "none",
+      });
+    } catch (error) {
+      if (isStoreError(error, "linux/exists")) return "reused";
+      if (!isStoreError(error, "linux/cross-device")) throw error;
+      throw composefsErrors.error(
+        "copy-refused",
+        "reflink and hardlink both failed, and copying is not allowed",
+        {
+          context: { digest: id, path: file.label },
+          cause: error,
+        },
+      );
+    }
+  }
+
+  #digestOf(file: File, size: number, tee: (chunk: Uint8Array) => void): string {
+    const hasher = new VerityHasher({ algorithm: this.algorithm });
+    let read = 0;
+    const buffer = new Uint8Array(READ_SIZE);
+    for (let got = file.read(buffer, 0); got > 0; got = file.read(buffer, read)) {
+      const chunk = buffer.subarray(0, got);
+      hasher.update(chunk);
+      tee(chunk);
+      read += got;
+      if (read > size) break;
+    }
+    checkSize(read, size);
+    return toHex(hasher.finish());
+  }
+
+  /** In a secure repository what is there must be what its name says; in an insecure one it is believed, as cfsctl does. */
+  #alreadyThere(id: string): boolean {
+    const found = this.#shardOptional(id)?.statOptional(utf8(id.slice(2)));
+    if (found === undefined) return false;
+    if (this.verity === "require") {
+      using file = this.#shard(id).openFile(utf8(id.slice(2)));
+      this.#checkMeasured(file, id);
+    }
+    return true;
+  }
+
+  /** Seals the file and gives it its name. */
+  #publish(temporary: TempFile, id: string): HowStored {
+    const file = temporary.closeForWriting();
+    this.#seal(file);
+    if (this.verity === "require") this.#checkMeasured(file, id);
+    const shard = this.#shard(id);
+    try {
+      temporary.publish(utf8(id.slice(2)), { existing: "fail", sync: "none" }, shard.fd, shard.label);
+      return "copied";
+    } catch (error) {
+      if (isStoreError(error, "linux/exists")) return "reused";
+      throw error;
+    }
+  }
+
+  /** Enables fs-verity; where the file system cannot, only a secure repository minds. */
+  #seal(file: File): void {
+    try {
+      enableVerity(file, { algorithm: this.algorithm });
+    } catch (error) {
+      if (this.verity === "try" && isStoreError(error, "linux/call-unsupported")) return;
+      throw composefsErrors.error("verity-required", "fs-verity could not be enabled on an object", {
+        cause: error,
+      });
+    }
+  }
+
+  #checkMeasured(file: File, id: string): void {
+    const measured = measureVerity(file);
+    if (measured.state !== "enabled") {
+      throw composefsErrors.error("verity-missing", `object ${id} has no fs-verity`, {
+        context: { digest: id },
+      });
+    }
+    if (measured.algorithm !== this.algorithm || measured.digest !== id) {
+      throw composefsErrors.error("object-mismatch", `object ${id} is measured as ${measured.digest}`, {
+        context: { digest: id },
+      });
+    }
+  }
+
+  #objectsDir(): Dir {
+    if (this.#objects === undefined) {
+      this.#repository.ensureDir(OBJECTS, { mode: 0o777 });
+      this.#objects = this.#repository.openDir(OBJECTS);
+    }
+    return this.#objects;
+  }
+
+  #shard(id: string): Dir {
+    const name = id.slice(0, 2);
+    const known = this.#shards.get(name);
+    if (known !== undefined) return known;
+    const objects = this.#objectsDir();
+    objects.ensureDir(utf8(name), { mode: 0o755 });
+    const dir = objects.openDir(utf8(name));
+    this.#shards.set(name, dir);
+    return dir;
+  }
+
+  /** Without making it. */
+  #shardOptional(id: string): Dir | undefined {
+    const name = id.slice(0, 2);
+    const known = this.#shards.get(name);
+    if (known !== undefined) return known;
+    const dir = this.#repository.openDirOptional(utf8(`objects/${name}`));
+    if (dir !== undefined) this.#shards.set(name, dir);
+    return dir;
+  }
+}
+
+const OBJECTS = utf8("objects");
+const READ_SIZE = 1 << 20;
+
+function checkSize(found: number, wanted: number): void {
+  if (found === wanted) return;
+  const how = found > wanted ? "more" : `only ${found}`;
+  throw composefsErrors.error("content-size", `a content of ${wanted} bytes has ${how}`);
+}
+
+/** Text of a link to an object from `images/` or `streams/`. */
+export function objectLink(id: string): string {
+  return `../${ObjectStore.path(id)}`;
+}
+
+/** The object that such a link leads to, or `undefined` if its last two parts are no object's name. */
+export function objectOfLink(target: ByteString, algorithm: ComposefsAlgorithm): string | undefined {
+  const match = /(?:^|\/)([0-9a-f]{2})\/([0-9a-f]+)$/.exec(target);
+  const id = `${match?.[1] ?? ""}${match?.[2] ?? ""}`;
+  return isObjectId(id, algorithm) ? id : undefined;
+}

@@ -1,0 +1,277 @@
+// OCI images in a repository: layers, configuration and manifest as streams, the EROFS images that are made of them, and a
+// tag that keeps them. The order is composefs-rs': whatever is referred to is there and on the disk before.
+
+import {
+  type Image,
+  type ImageLayer,
+  type ImageSummary,
+  type ImageWriteOptions,
+  TallyBuilder,
+  type WrittenImage,
+} from "@bootc-store/backend";
+import {
+  type Digest,
+  isStoreError,
+  parseDigest,
+  parseDigestOptional,
+  printDigest,
+  throwIfAborted,
+} from "@bootc-store/core";
+import { copyTree, type Tree } from "@bootc-store/tree";
+
+import { composefsErrors } from "../errors.ts";
+import type { ErofsVersion } from "../format/meta-json.ts";
+import type { Repository } from "../repository/repository.ts";
+import { listObjectLinks, linkResolves } from "../streams/links.ts";
+import { listTags, readTag, writeTag } from "../streams/tags.ts";
+import { streamId } from "../streams/store.ts";
+import {
+  digestOfStreamName,
+  documentStreamName,
+  imageReference,
+  layerReferences,
+  readDocument,
+  writeDocument,
+} from "./documents.ts";
+import { encodeImage, storeImage } from "./erofs-image.ts";
+import { hasLayer, layerStreamName, openLayer, writeLayer } from "./layer.ts";
+import { transformForBoot, transformForOci, type XattrMode } from "./transform.ts";
+import { treeOfLayers } from "./tree.ts";
+import { utf8 } from "@bootc-store/core";
+
+export interface WriteImageOptions extends ImageWriteOptions {
+  /** Also the image for booting: `/boot` and `/sysroot` emptied, everything labelled. */
+  readonly bootable?: boolean;
+  readonly xattrs?: XattrMode;
+}
+
+/** What was made of an image, by format: ids of its EROFS images. */
+export interface ErofsIds {
+  readonly plain: ReadonlyMap<ErofsVersion, string>;
+  readonly boot: ReadonlyMap<ErofsVersion, string>;
+}
+
+export interface WrittenComposefsImage extends WrittenImage {
+  readonly erofs: ErofsIds;
+}
+
+/** Writes an image with its EROFS images in the repository's formats. What is there already is not done again. */
+export async function writeImage(
+  repository: Repository,
+  image: Image,
+  options: WriteImageOptions = {},
+): Promise<WrittenComposefsImage> {
+  repository.assertWritable();
+  const tally = new TallyBuilder();
+  const layers: { diffId: Digest; created: boolean; id: string }[] = [];
+  for (const [index, { diffId }] of image.layers.entries()) {
+    throwIfAborted(options.signal);
+    let created = false;
+    if (!hasLayer(repository, diffId)) {
+      const written = await writeLayer(repository, await image.openLayer(index, options), options);
+      tally.addAll(written.content);
+      created = written.created;
+    }
+    layers.push({ diffId, created, id: layerId(repository, diffId) });
+  }
+  const references = layerReferences(layers);
+  const known = streamId(repository, documentStreamName("config", image.config.digest));
+  const attached =
+    known === undefined
+      ? new Map<string, string>()
+      : (await readDocument(repository, "config", image.config.digest)).references;
+  // First without its images, so that what is made next has something to belong to if this ends here.
+  if (known === undefined) await writeConfigAndManifest(repository, image, references, []);
+  const erofs = await makeImages(repository, layers, attached, options);
+  const images = imageReferences(erofs, attached);
+  if (
+    images.some(([name, id]) => attached.get(name) !== id) ||
+    streamId(repository, documentStreamName("manifest", image.manifest.digest)) === undefined
+  ) {
+    await writeConfigAndManifest(repository, image, references, images);
+  }
+  for (const name of options.names ?? [])
+    writeTag(repository, name, documentStreamName("manifest", image.manifest.digest));
+  return {
+    id: printDigest(image.manifest.digest),
+    created: known === undefined,
+    layers: layers.map(({ diffId, created }) => ({ diffId, created })),
+    content: tally.tally(),
+    erofs,
+  };
+}
+
+async function writeConfigAndManifest(
+  repository: Repository,
+  image: Image,
+  layers: readonly [string, string][],
+  images: readonly (readonly [string, string])[],
+): Promise<void> {
+  const { config, manifest } = image;
+  const configId = await writeDocument(repository, "config", config.digest, config.bytes, [
+    ...layers,
+    ...images,
+  ]);
+  const references = [[`config:${printDigest(config.digest)}`, configId] as const, ...layers];
+  await writeDocument(repository, "manifest", manifest.digest, manifest.bytes, references);
+}
+
+/** EROFS images that are not attached yet, and the ids of all. */
+async function makeImages(
+  repository: Repository,
+  layers: readonly { readonly diffId: Digest }[],
+  attached: ReadonlyMap<string, string>,
+  options: WriteImageOptions,
+): Promise<ErofsIds> {
+  const { default: first, extra } = repository.meta.erofs;
+  const versions = [...new Set([first, ...extra])];
+  const kinds = options.bootable === true ? [false, true] : [false];
+  const suffix = xattrSuffix(options.xattrs);
+  const ids = { plain: new Map<ErofsVersion, string>(), boot: new Map<ErofsVersion, string>() };
+  let plainTree: Tree | undefined;
+  for (const boot of kinds) {
+    const found = boot ? ids.boot : ids.plain;
+    const missing = versions.filter((version) => {
+      const id = attached.get(imageReference(version, boot) + (boot ? suffix : ""));
+      if (id === undefined || !linkResolves(repository, utf8(`images/${id}`))) return true;
+      found.set(version, id);
+      return false;
+    });
+    if (missing.length === 0) continue;
+    plainTree ??= await ociTree(repository, layers, options);
+    const tree = boot ? copyTree(plainTree) : plainTree;
+    if (boot) transformForBoot(tree, repository.objects);
+    for (const version of missing) found.set(version, storeImage(repository, encodeImage(tree, version)));
+  }
+  return ids;
+}
+
+async function ociTree(
+  repository: Repository,
+  layers: readonly { readonly diffId: Digest }[],
+  options: WriteImageOptions,
+): Promise<Tree> {
+  const tree = await treeOfLayers(
+    repository,
+    layers.map(({ diffId }) => diffId),
+    options.signal,
+  );
+  transformForOci(tree, options.xattrs);
+  return tree;
+}
+
+/** References in the order in which composefs-rs attaches images, those that were there before kept. */
+function imageReferences(erofs: ErofsIds, attached: ReadonlyMap<string, string>): [string, string][] {
+  const references = new Map([...attached].filter(([name]) => name.startsWith("composefs.image")));
+  for (const boot of [false, true]) {
+    const ids = boot ? erofs.boot : erofs.plain;
+    for (const version of [2, 1, 0] as const) {
+      const id = ids.get(version);
+      if (id !== undefined) references.set(imageReference(version, boot), id);
+    }
+  }
+  return [...references];
+}
+
+function xattrSuffix(mode: XattrMode | undefined): string {
+  return mode === "keep-user-xattrs" ? ".xattrs=keep-user-xattrs" : "";
+}
+
+function layerId(repository: Repository, diffId: Digest): string {
+  const id = streamId(repository, layerStreamName(diffId));
+  if (id === undefined)
+    throw composefsErrors.error("layer-missing", `layer ${printDigest(diffId)} is not there`);
+  return id;
+}
+
+/** Opens an image by tag or manifest digest; `undefined` if there is none. */
+export async function openImage(repository: Repository, reference: string): Promise<Image | undefined> {
+  const digest = resolveManifest(repository, reference);
+  if (digest === undefined || streamId(repository, documentStreamName("manifest", digest)) === undefined)
+    return undefined;
+  const manifest = await readDocument(repository, "manifest", digest);
+  const configDigest = [...manifest.references.keys()].find((name) => name.startsWith("config:"));
+  const parsed =
+    configDigest === undefined ? undefined : parseDigestOptional(configDigest.slice("config:".length));
+  if (parsed === undefined) {
+    throw composefsErrors.error("stream-invalid", `manifest ${printDigest(digest)} keeps no configuration`);
+  }
+  const config = await readDocument(repository, "config", parsed);
+  const layers = layersOf(manifest.bytes, config.bytes);
+  return {
+    manifest: { mediaType: mediaTypeOf(manifest.bytes), digest, bytes: manifest.bytes },
+    config: { mediaType: "application/vnd.oci.image.config.v1+json", digest: parsed, bytes: config.bytes },
+    layers,
+    async openLayer(index) {
+      const wanted = layers[index];
+      const layer = wanted === undefined ? undefined : await openLayer(repository, wanted.diffId);
+      if (layer !== undefined) return layer;
+      throw composefsErrors.error(
+        "layer-missing",
+        `image ${reference} has no layer ${index} in the repository`,
+      );
+    },
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+/** All manifests that have a stream, with their tags. */
+export async function* listImages(repository: Repository): AsyncGenerator<ImageSummary> {
+  const tags = new Map<string, string[]>();
+  for (const { name, stream } of listTags(repository)) tags.set(stream, [...(tags.get(stream) ?? []), name]);
+  for (const { name } of listObjectLinks(repository, "streams")) {
+    const digest = digestOfStreamName("manifest", name);
+    if (digest === undefined) continue;
+    yield { id: printDigest(digest), names: tags.get(name) ?? [], manifestDigest: digest };
+  }
+}
+
+/** Ids of the EROFS images that belong to an image, by the names under which its configuration keeps them. */
+export async function erofsIdsOf(repository: Repository, configDigest: Digest): Promise<Map<string, string>> {
+  const { references } = await readDocument(repository, "config", configDigest);
+  return new Map([...references].filter(([name]) => name.startsWith("composefs.image")));
+}
+
+function resolveManifest(repository: Repository, reference: string): Digest | undefined {
+  const direct = parseDigestOptional(reference.replace(/^@/, ""));
+  if (direct !== undefined) return direct;
+  try {
+    const stream = readTag(repository, reference);
+    return stream === undefined ? undefined : digestOfStreamName("manifest", stream);
+  } catch (error) {
+    if (isStoreError(error, "composefs/stream-name-invalid")) return undefined;
+    throw error;
+  }
+}
+
+function layersOf(manifestBytes: Uint8Array, configBytes: Uint8Array): ImageLayer[] {
+  const manifest = json(manifestBytes) as {
+    layers?: { digest?: string; size?: number; mediaType?: string }[];
+  };
+  const config = json(configBytes) as { rootfs?: { diff_ids?: string[] } };
+  return (config.rootfs?.diff_ids ?? []).map((diffId, index) => {
+    const blob = manifest.layers?.[index];
+    const digest = parseDigestOptional(blob?.digest ?? "");
+    return {
+      diffId: parseDigest(diffId),
+      ...(digest === undefined || typeof blob?.size !== "number" || typeof blob.mediaType !== "string"
+        ? {}
+        : { blob: { digest, size: blob.size, mediaType: blob.mediaType } }),
+    };
+  });
+}
+
+function mediaTypeOf(manifest: Uint8Array): string {
+  const { mediaType } = json(manifest) as { mediaType?: unknown };
+  return typeof mediaType === "string" ? mediaType : "application/vnd.oci.image.manifest.v1+json";
+}
+
+function json(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString("utf8")) as unknown;
+  } catch (error) {
+    throw composefsErrors.error("stream-invalid", "a manifest or configuration is not JSON", {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,196 @@
+// Layers as splitstreams: headers, padding and small contents inline, everything larger an object.
+
+import { createHash } from "node:crypto";
+
+import {
+  type AdoptOptions,
+  type ContentTally,
+  type Layer,
+  type LayerSegment,
+  TallyBuilder,
+  type WrittenLayer,
+} from "@bootc-store/backend";
+import { concatBytes, type Digest, digestFromHex, printDigest, throwIfAborted } from "@bootc-store/core";
+import { TarParser } from "@bootc-store/oci";
+
+import { composefsErrors } from "../errors.ts";
+import type { StoredObject } from "../objects/store.ts";
+import type { Repository } from "../repository/repository.ts";
+import { CONTENT_TYPES } from "../splitstream/layout.ts";
+import { readPieces } from "../splitstream/reader.ts";
+import { SplitstreamWriter } from "../splitstream/writer.ts";
+import { openStream, storeStream, streamId } from "../streams/store.ts";
+
+/** Contents of up to this many bytes stay in the stream, and in the image. */
+export const INLINE_LIMIT = 64;
+
+export function layerStreamName(diffId: Digest): string {
+  return `oci-layer-${printDigest(diffId)}`;
+}
+
+/** Whether the layer is there. */
+export function hasLayer(repository: Repository, diffId: Digest): boolean {
+  return streamId(repository, layerStreamName(diffId)) !== undefined;
+}
+
+/**
+ * Writes a layer in one pass: the diff id over all bytes, the digest of each content, and the tar's own structure are
+ * looked at while it goes by. It gets its name only when all of them hold. Throws `composefs/layer-mismatch`, the
+ * `oci/tar-*` errors, and `composefs/tar-unsupported` for what composefs-rs refuses.
+ */
+export async function writeLayer(
+  repository: Repository,
+  layer: Layer,
+  options: AdoptOptions = {},
+): Promise<WrittenLayer> {
+  repository.assertWritable();
+  const name = layerStreamName(layer.diffId);
+  const existing = streamId(repository, name);
+  if (existing !== undefined) return { id: name, created: false, content: new TallyBuilder().tally() };
+  const writing = new LayerWriter(repository, layer.diffId, options);
+  try {
+    for await (const segment of layer.segments(options)) await writing.take(segment);
+    const content = await writing.finish(name);
+    return { id: name, created: true, content };
+  } finally {
+    writing.destroy();
+  }
+}
+
+class LayerWriter {
+  readonly #repository: Repository;
+  readonly #diffId: Digest;
+  readonly #options: AdoptOptions;
+  readonly #hash: ReturnType<typeof createHash>;
+  readonly #stream: SplitstreamWriter;
+  readonly #structure = tarStructure();
+  readonly #tally = new TallyBuilder();
+  readonly #tee = (chunk: Uint8Array): void => {
+    this.#hash.update(chunk);
+    this.#structure.push(chunk);
+  };
+
+  constructor(repository: Repository, diffId: Digest, options: AdoptOptions) {
+    this.#repository = repository;
+    this.#diffId = diffId;
+    this.#options = options;
+    this.#hash = createHash(diffId.algorithm);
+    this.#stream = new SplitstreamWriter(repository.algorithm, CONTENT_TYPES.layer);
+  }
+
+  async take(segment: LayerSegment): Promise<void> {
+    throwIfAborted(this.#options.signal);
+    if (segment.kind === "inline") {
+      this.#tee(segment.bytes);
+      this.#stream.inline(segment.bytes);
+      return;
+    }
+    const { content } = segment;
+    if (content.size <= INLINE_LIMIT) {
+      const bytes = await collect(content.read(), content.size);
+      this.#tee(bytes);
+      this.#stream.inline(bytes);
+      return;
+    }
+    const stored = await this.#store(content);
+    this.#tally.add(stored.how, content.size);
+    const waiting = this.#stream.external(stored.id, content.size);
+    if (waiting !== undefined) await waiting;
+  }
+
+  async finish(name: string): Promise<ContentTally> {
+    this.#structure.end();
+    const found = digestFromHex(this.#diffId.algorithm, this.#hash.digest("hex"));
+    if (found.hex !== this.#diffId.hex) {
+      throw composefsErrors.error(
+        "layer-mismatch",
+        `layer ${printDigest(this.#diffId)} has the diff id ${printDigest(found)}`,
+        {
+          context: { digest: printDigest(this.#diffId) },
+        },
+      );
+    }
+    await storeStream(this.#repository, name, this.#stream);
+    return this.#tally.tally();
+  }
+
+  destroy(): void {
+    this.#stream.destroy();
+  }
+
+  async #store(content: Extract<LayerSegment, { kind: "content" }>["content"]): Promise<StoredObject> {
+    const { objects } = this.#repository;
+    if (content.file === undefined) {
+      return await objects.putStream(content.read(), content.size, this.#tee, this.#options.signal);
+    }
+    using file = content.file.dir.openFile(content.file.name);
+    return objects.adopt(file, content.size, this.#tee, {
+      clone: this.#options.clone ?? "allow",
+      link: this.#options.link === true,
+    });
+  }
+}
+
+/** Follows the tar as it goes by and refuses what composefs-rs refuses: sparse files, and links that say they have content. */
+function tarStructure(): TarParser {
+  return new TarParser({
+    inline() {},
+    data() {},
+    entryEnd() {},
+    entry(entry) {
+      if (entry.type === "sparse" || entry.sparse !== undefined) {
+        throw composefsErrors.error("tar-unsupported", "sparse tar entries are not supported");
+      }
+      if (entry.storedSize !== entry.headerSize) {
+        throw composefsErrors.error("tar-unsupported", `a ${entry.type} in the tar says that it has content`);
+      }
+    },
+  });
+}
+
+/** The layer as segments, or `undefined` if it is not there. Contents are objects, and can be cloned. */
+export async function openLayer(repository: Repository, diffId: Digest): Promise<Layer | undefined> {
+  const name = layerStreamName(diffId);
+  const id = streamId(repository, name);
+  if (id === undefined) return undefined;
+  return {
+    diffId,
+    async *segments(options) {
+      using stream = await openStream(repository, name);
+      if (stream.tables.contentType !== CONTENT_TYPES.layer) {
+        throw composefsErrors.error(
+          "stream-invalid",
+          `stream ${name} is no layer but ${stream.tables.contentType}`,
+        );
+      }
+      for await (const piece of readPieces(stream.file, stream.tables, repository.limits)) {
+        throwIfAborted(options?.signal);
+        yield piece.kind === "inline" ? piece : objectSegment(repository, piece.object);
+      }
+    },
+  };
+}
+
+/** A content that is an object. */
+export function objectSegment(
+  repository: Repository,
+  object: string,
+): Extract<LayerSegment, { kind: "content" }> {
+  return { kind: "content", content: repository.objects.content(object) };
+}
+
+async function collect(chunks: AsyncIterable<Uint8Array>, size: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let got = 0;
+  for await (const chunk of chunks) {
+    got += chunk.length;
+    if (got > size) break;
+    parts.push(chunk);
+  }
+  if (got !== size)
+    throw composefsErrors.error(
+      "content-size",
+      `a content of ${size} bytes has ${got > size ? "more" : got}`,
+    );
+  return concatBytes(parts);
+}
