@@ -3,13 +3,6 @@ import type { ByteString } from "@bootc-store/core";
 import { erofsErrors } from "../errors.ts";
 import { unescapeField } from "./escape.ts";
 
-/** A line's fields as they are written, from 1. */
-export interface DumpLine {
-  readonly number: number;
-  readonly fields: readonly string[];
-}
-
-/** The bytes of one line, as they are in errors. */
 export function syntax(line: number, message: string): Error {
   return erofsErrors.error("dump-syntax", message, { context: { line } });
 }

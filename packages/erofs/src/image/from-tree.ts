@@ -1,7 +1,6 @@
 import { type ByteString, fromHex } from "@bootc-store/core";
 import type { Directory, Leaf, Metadata, Tree } from "@bootc-store/tree";
 
-import { erofsErrors } from "../errors.ts";
 import type { ImageChild, ImageDirectory, ImageNode } from "./node.ts";
 
 export interface FromTreeOptions {
@@ -103,9 +102,4 @@ export function makeDevice(major: number, minor: number): number {
 
 export function splitDevice(rdev: number): { readonly major: number; readonly minor: number } {
   return { major: (rdev >>> 8) & 0xfff, minor: (rdev & 0xff) | ((rdev >>> 12) & 0xfff00) };
-}
-
-/** Throws `erofs/value-unsupported`. */
-export function unsupported(problem: string): Error {
-  return erofsErrors.error("value-unsupported", problem);
 }
