@@ -59,6 +59,24 @@ export {
   printPlatform,
 } from "./image/platform.ts";
 export { type JsonObject, type JsonValue, parseJson, type ParseJsonOptions } from "./json/parse.ts";
+export { checkPolicy, policyCheck, type PolicyCheckOptions, requirementsFor } from "./policy/check.ts";
+export {
+  acceptsAnythingByDefault,
+  type KeySource,
+  loadPolicy,
+  parsePolicy,
+  type PolicyRequirement,
+  type SignaturePolicy,
+  type SignedIdentity,
+} from "./policy/policy.ts";
+export {
+  loadRegistriesD,
+  type RegistriesD,
+  signaturePlaces,
+  type SignaturePlaces,
+} from "./policy/registries-d.ts";
+export { type SigstoreSignature, verifySigstoreSignature } from "./policy/sigstore.ts";
+export { type VerifiedSimpleSignature, verifySimpleSignature } from "./policy/simple-signing.ts";
 export {
   type DockerReference,
   parseDockerReference,

@@ -16,6 +16,8 @@ export interface CopyImageOptions extends OperationOptions<CopyProgress> {
   readonly platform?: Platform;
   /** The whole index with all of its images, where the source names one. */
   readonly all?: boolean;
+  /** Called with each image's manifest before anything of it is fetched; throws if the image must not be used. */
+  readonly allow?: (manifest: ExactDocument) => Promise<void>;
   /** Blobs that are under way at once, where the destination can. */
   readonly parallel?: number;
 }
@@ -82,7 +84,10 @@ class Copier {
   async copyDocument(document: ExactDocument, top: boolean, depth: number): Promise<void> {
     const parsed = parseManifest(document.bytes, { mediaType: document.mediaType });
     if (parsed.kind === "index") await this.#copyInstances(parsed, depth);
-    else await this.#copyBlobs(parsed);
+    else {
+      await this.#options.allow?.(document);
+      await this.#copyBlobs(parsed);
+    }
     await this.#sink.writeDocument(document, top, signalOf(this.#options));
   }
 

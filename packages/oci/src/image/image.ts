@@ -22,6 +22,8 @@ export interface ReadImageOptions extends OperationOptions, DecompressOptions {
   /** Which image of an index; that of this machine unless given. */
   readonly platform?: Platform;
   readonly tarLimits?: TarLimits;
+  /** Called with the manifest before anything else is fetched; throws if the image must not be used. */
+  readonly allow?: (manifest: ExactDocument) => Promise<void>;
 }
 
 /** A layer as the exact bytes of its tar. It can be read more than once. */
@@ -54,7 +56,10 @@ export async function readImageManifest(
   let document = await source.readDocument(options);
   for (let depth = 0; depth <= INDEX_DEPTH; depth++) {
     const parsed: Manifest | ImageIndex = parseManifest(document.bytes, { mediaType: document.mediaType });
-    if (parsed.kind === "manifest") return parsed;
+    if (parsed.kind === "manifest") {
+      await options.allow?.(parsed.document);
+      return parsed;
+    }
     const entry = choosePlatform(parsed, options.platform ?? hostPlatform());
     document = await source.readDocumentByDigest(entry, options);
   }
