@@ -17,6 +17,8 @@ interface Spec {
   readonly order: number;
   /** What the path, with the kind's letter where the dialect adds it, must begin with. */
   readonly prefix: string;
+  /** What must be somewhere in it; the longest text that the pattern has outside of groups. */
+  readonly needle: string;
   matcher: Matcher | undefined;
 }
 
@@ -73,7 +75,7 @@ export class SpecIndex {
       for (const spec of list) {
         if (best !== undefined && spec.order < best.order) break;
         if (spec.kind !== undefined && spec.kind !== kind) continue;
-        if (!text.startsWith(spec.prefix)) continue;
+        if (!text.startsWith(spec.prefix) || !text.includes(spec.needle)) continue;
         spec.matcher ??= compilePattern(spec.pattern);
         if (!spec.matcher.matches(text)) continue;
         best = spec;
@@ -107,7 +109,7 @@ export class SpecIndex {
       }
       // What cannot be matched in bounded time is refused now, with its line, and not at some path.
       const matcher = hasLookAround(pattern) ? compilePattern(pattern) : undefined;
-      return { pattern, kind, context, order, prefix: prefixOf(pattern), matcher };
+      return { pattern, kind, context, order, ...literalsOf(pattern), matcher };
     } catch (error) {
       if (error instanceof StoreError)
         error.trail.push({ op: "read file contexts", path: `${file}:${line.line}` });
@@ -154,18 +156,19 @@ function stemOf(regex: string, toLiteral: (part: string) => string | undefined):
   return stem;
 }
 
-/** The bytes that whatever matches must begin with. */
-function prefixOf(pattern: Pattern): string {
-  if (pattern.type !== "sequence" || pattern.parts[0]?.type !== "begin") return "";
-  const [, ...parts] = pattern.parts;
-  let prefix = "";
-  for (const part of parts) {
-    const inner = part.type === "sequence" ? part.parts : [part];
-    for (const one of inner) {
+/** The bytes that whatever matches must begin with, and the longest run that it must have after them. */
+function literalsOf(pattern: Pattern): { readonly prefix: string; readonly needle: string } {
+  const runs = [""];
+  for (const part of pattern.type === "sequence" ? pattern.parts : []) {
+    if (part.type === "begin" || part.type === "end") continue;
+    for (const one of part.type === "sequence" ? part.parts : [part]) {
       const byte = one.type === "set" ? one.set.single : undefined;
-      if (byte === undefined) return prefix;
-      prefix += String.fromCharCode(byte);
+      if (byte === undefined) runs.push("");
+      else runs[runs.length - 1] += String.fromCharCode(byte);
     }
   }
-  return prefix;
+  const anchored = pattern.type === "sequence" && pattern.parts[0]?.type === "begin";
+  const [first = "", ...others] = runs;
+  const needle = others.reduce((longest, run) => (run.length > longest.length ? run : longest), "");
+  return { prefix: anchored ? first : "", needle };
 }
