@@ -1,3 +1,5 @@
+import { resolve } from "node:path";
+
 import type { CommandContext, DropInContext, Output } from "@bootc-store/backend/command";
 import { type Log, type LogLevel, utf8 } from "@bootc-store/core";
 import { createPool, Dir, type Pool } from "@bootc-store/linux";
@@ -50,6 +52,17 @@ export class AppContext implements CommandContext, AsyncDisposable {
     return dir;
   }
 
+  get cwd(): string {
+    return process.cwd();
+  }
+
+  ensureDir(path: string): Dir {
+    const full = resolve(path);
+    using host = Dir.openHost(utf8("/"));
+    if (full !== "/") host.ensureDir(utf8(full.slice(1)), { parents: true, resolution: "inRoot" });
+    return this.openDir(full);
+  }
+
   output(options: { readonly json?: boolean }): Output {
     return new TerminalOutput(options.json === true);
   }
@@ -62,7 +75,9 @@ export class AppContext implements CommandContext, AsyncDisposable {
       signal: this.signal,
       stdin: process.stdin,
       pool: () => this.pool(),
+      cwd: this.cwd,
       openDir: (path) => this.openDir(path),
+      ensureDir: (path) => this.ensureDir(path),
       output: (options) => this.output(options),
       setExitCode: (code) => this.setExitCode(code),
       writeOut: (data) => write(process.stdout, data),

@@ -135,6 +135,7 @@ export {
   type SegmentContent,
   type TarSegment,
 } from "./tar/segments.ts";
+export { segmentItems } from "./tar/segment-items.ts";
 export { fileContent } from "./tar/sparse-content.ts";
 export {
   encodeTarEntry,

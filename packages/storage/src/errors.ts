@@ -42,6 +42,8 @@ export const storageErrors = defineErrors("storage", {
     kind: "corrupt",
     meaning: "The kernel command line says composefs, and the root is not mounted from composefs.",
   },
+  "argument-invalid": { kind: "usage", meaning: "An option has a value that it does not take." },
+  "image-missing": { kind: "not-found", meaning: "A store has no image of that name or digest." },
   "not-booted": { kind: "unsupported", meaning: "The system was booted by neither ostree nor composefs." },
   "remount-failed": {
     kind: "read-only",

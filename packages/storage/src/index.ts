@@ -39,3 +39,17 @@ export {
   type StorageOptions,
   type StoreOpeners,
 } from "./storage.ts";
+export {
+  composefsToOstree,
+  type OstreeStageOptions,
+  type OstreeStageResult,
+} from "./stages/composefs-to-ostree.ts";
+export { type StageName, STAGES } from "./stages/index.ts";
+export { escapeRef, imageRef, pull, type PullOptions, type PullResult } from "./stages/pull.ts";
+export { imageOfReference, pullIntoStorage, type StorageStageResult } from "./stages/pull-into-storage.ts";
+export {
+  type ComposefsStageOptions,
+  type ComposefsStageResult,
+  storageToComposefs,
+} from "./stages/storage-to-composefs.ts";
+export { PhysicalStores, type StoresOptions } from "./stages/stores.ts";

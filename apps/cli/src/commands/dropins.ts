@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 
 import type { CommandModule } from "@bootc-store/backend/command";
 import { utf8 } from "@bootc-store/core";
-import { Dir } from "@bootc-store/linux";
+import type { Dir } from "@bootc-store/linux";
 
 import { cliErrors, dropInScript, NAMES } from "../drop-ins.ts";
 
@@ -22,9 +22,7 @@ export const dropinsCommand: CommandModule = {
       .argument("<dir>", "made if it is not there; scripts that an earlier run wrote are replaced")
       .action((path) => {
         const full = resolve(path);
-        using host = Dir.openHost(utf8("/"));
-        if (full !== "/") host.ensureDir(utf8(full.slice(1)), { parents: true, resolution: "inRoot" });
-        const dir = context.openDir(full);
+        const dir = context.ensureDir(full);
         for (const name of NAMES) {
           writeDropIn(dir, name);
           context.output({}).line(join(full, name));

@@ -13,6 +13,10 @@ export interface CommandContext {
   pool(): Pool;
   /** Opens a directory that a person named. Paths are resolved against the working directory. */
   openDir(path: string): Dir;
+  /** The same, made with its parents where it is not there. */
+  ensureDir(path: string): Dir;
+  /** The working directory. */
+  readonly cwd: string;
   output(options: { readonly json?: boolean }): Output;
   /** Takes an exit code other than 0 for a command that ended as it should. */
   setExitCode(code: number): void;

@@ -308,6 +308,11 @@ function checkSize(found: number, wanted: number): void {
   throw composefsErrors.error("content-size", `a content of ${wanted} bytes has ${how}`);
 }
 
+/** The object that a content of {@link ObjectStore.content} is; `undefined` for any other. */
+export function objectOfContent(content: Content): string | undefined {
+  return content.file === undefined ? undefined : content.file.name.slice("objects/".length).replace("/", "");
+}
+
 /** Text of a link to an object from `images/` or `streams/`. */
 export function objectLink(id: string): string {
   return `../${ObjectStore.path(id)}`;

@@ -1,18 +1,15 @@
 // The tree that an image's layers make, as composefs-rs merges them, with contents by reference to objects.
 
-import { type Digest, throwIfAborted } from "@bootc-store/core";
-import { layerEntries, type SegmentContent, type TarEntry, type TarItem, TarParser } from "@bootc-store/oci";
+import type { Content } from "@bootc-store/backend";
+import { type Digest, printDigest, throwIfAborted } from "@bootc-store/core";
+import { layerEntries, segmentItems, type TarItem } from "@bootc-store/oci";
 import { composefsRsRules, type FileContent, LayerMerge, type Tree } from "@bootc-store/tree";
+import type { Dir } from "@bootc-store/linux";
 
+import { composefsErrors } from "../errors.ts";
+import { objectOfContent } from "../objects/store.ts";
 import type { Repository } from "../repository/repository.ts";
-import { readPieces } from "../splitstream/reader.ts";
-import { openStream } from "../streams/store.ts";
-import { layerStreamName } from "./layer.ts";
-
-/** A content of a layer that is an object. */
-interface ObjectContent extends SegmentContent<never> {
-  readonly object: string;
-}
+import { openLayer } from "./layer.ts";
 
 /** Merges the layers with these diff ids, lowest first. */
 export async function treeOfLayers(
@@ -21,10 +18,9 @@ export async function treeOfLayers(
   signal?: AbortSignal,
 ): Promise<Tree> {
   const merge = new LayerMerge(composefsRsRules);
-  const content = (found: SegmentContent<never>): FileContent | Promise<FileContent> =>
-    contentOf(repository, found);
+  const content = (found: Content): FileContent | Promise<FileContent> => contentOf(repository, found);
   for (const diffId of diffIds) {
-    for await (const entry of layerEntries(layerItems(repository, diffId), {
+    for await (const entry of layerEntries(await layerItems(repository, diffId), {
       content,
       sparse: "refuse",
       sizeWithoutContent: "refuse",
@@ -37,95 +33,23 @@ export async function treeOfLayers(
   return merge.tree;
 }
 
-async function contentOf(repository: Repository, content: SegmentContent<never>): Promise<FileContent> {
-  if (isObject(content)) {
-    return {
-      kind: "external",
-      key: content.object,
-      verity: { algorithm: repository.algorithm, hex: content.object },
-    };
+/** A layer's entries with their headers, out of its splitstream; contents that are objects are not read. */
+async function layerItems(repository: Repository, diffId: Digest): Promise<AsyncIterable<TarItem<Dir>>> {
+  const layer = await openLayer(repository, diffId);
+  if (layer === undefined) {
+    throw composefsErrors.error("layer-missing", `layer ${printDigest(diffId)} is not there`, {
+      context: { digest: printDigest(diffId) },
+    });
+  }
+  return segmentItems(layer.segments());
+}
+
+async function contentOf(repository: Repository, content: Content): Promise<FileContent> {
+  const object = objectOfContent(content);
+  if (object !== undefined) {
+    return { kind: "external", key: object, verity: { algorithm: repository.algorithm, hex: object } };
   }
   const parts: Uint8Array[] = [];
   for await (const part of content.read()) parts.push(part);
   return { kind: "inline", bytes: Buffer.concat(parts) };
-}
-
-function isObject(content: SegmentContent<never>): content is ObjectContent {
-  return "object" in content;
-}
-
-/** A layer's entries with their headers, out of its splitstream; contents that are objects are not read. */
-export async function* layerItems(repository: Repository, diffId: Digest): AsyncGenerator<TarItem<never>> {
-  using stream = await openStream(repository, layerStreamName(diffId));
-  const collector = new ItemCollector();
-  for await (const piece of readPieces(stream.file, stream.tables, repository.limits)) {
-    if (piece.kind === "inline") collector.bytes(piece.bytes);
-    else collector.object(piece.object);
-    yield* collector.take();
-  }
-  collector.end();
-  yield* collector.take();
-}
-
-/** As many zeros as are given to the parser at once for content that lies elsewhere. */
-const ZEROS = new Uint8Array(1 << 20);
-
-class ItemCollector {
-  #items: TarItem<never>[] = [];
-  #entry: { entry: TarEntry; header: Uint8Array } | undefined;
-  #data: Uint8Array[] = [];
-  #object: string | undefined;
-  readonly #parser = new TarParser({
-    inline: (bytes) => void this.#items.push({ kind: "inline", bytes }),
-    entry: (entry, header) => {
-      this.#entry = { entry, header };
-      this.#data = [];
-    },
-    data: (bytes) => {
-      if (this.#object === undefined) this.#data.push(bytes);
-    },
-    entryEnd: () => this.#endEntry(),
-  });
-
-  bytes(bytes: Uint8Array): void {
-    this.#parser.push(bytes);
-  }
-
-  /** The content of the entry whose header came last is an object. The parser is told only how long it is. */
-  object(object: string): void {
-    this.#object = object;
-    for (let left = this.#entry?.entry.storedSize ?? 0; left > 0;) {
-      const size = Math.min(left, ZEROS.length);
-      this.#parser.push(ZEROS.subarray(0, size));
-      left -= size;
-    }
-  }
-
-  end(): void {
-    this.#parser.end();
-  }
-
-  *take(): Generator<TarItem<never>> {
-    const items = this.#items;
-    this.#items = [];
-    yield* items;
-  }
-
-  #endEntry(): void {
-    if (this.#entry === undefined) return;
-    const { entry, header } = this.#entry;
-    const item = { kind: "entry", entry, header } as const;
-    if (entry.storedSize === 0) this.#items.push(item);
-    else this.#items.push({ ...item, content: this.#content(entry.storedSize) });
-    this.#entry = undefined;
-    this.#object = undefined;
-  }
-
-  #content(size: number): SegmentContent<never> | ObjectContent {
-    const data = this.#data;
-    const read = async function* (): AsyncGenerator<Uint8Array> {
-      yield* data;
-    };
-    return this.#object === undefined ? { size, read } : { size, read, object: this.#object };
-  }
 }

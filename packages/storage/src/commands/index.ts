@@ -1,5 +1,6 @@
 import type { CommandModule } from "@bootc-store/backend/command";
 
+import { registerPull } from "./pull.ts";
 import { registerStatus } from "./status.ts";
 
 /** The facade's own commands. */
@@ -8,5 +9,6 @@ export const storageCommands: CommandModule = {
   summary: "what a physical root holds, over all of its stores",
   register(parent, context) {
     registerStatus(parent, context);
+    registerPull(parent, context);
   },
 };

@@ -1,0 +1,114 @@
+import type { CommandContext, Output } from "@bootc-store/backend/command";
+import type { ContentTally } from "@bootc-store/backend";
+import { printable } from "@bootc-store/core";
+import type { Command } from "@commander-js/extra-typings";
+
+import type { PullResult } from "../stages/pull.ts";
+import { STAGES, type StageName } from "../stages/index.ts";
+import { storageErrors } from "../errors.ts";
+
+/** `pull`: an image into the stores of a root. */
+export function registerPull(parent: Command, context: CommandContext): void {
+  parent
+    .command("pull")
+    .description(
+      "take an image into containers-storage, composefs and ostree, sharing its blocks where the file system can",
+    )
+    .argument("<image>", "oci:PATH:TAG, oci-archive:PATH, dir:PATH, docker-archive:PATH, docker://NAME")
+    .option("--name <name>", "name of the image in the stores; by default what the reference says")
+    .option("--into <store>", `the last store: ${STAGES.join(", ")}`, parseStage)
+    .option("--backend <kind>", "layout of a root that has none: ostree or composefs", parseBackend)
+    .option("--bootable", "also make the composefs image for booting")
+    .option("--runroot <dir>", "the run root of containers-storage", "/run/bootc/storage")
+    .option("--json", "print the result as JSON")
+    .action(async (reference, options) => {
+      const { root } = parent.opts() as { root?: string };
+      if (root === undefined)
+        throw storageErrors.error("root-unnamed", "say with --root into which root to pull");
+      const [{ pull }, { PhysicalStores }, { parseImageReference }] = await Promise.all([
+        import("../stages/pull.ts"),
+        import("../stages/stores.ts"),
+        import("@bootc-store/oci"),
+      ]);
+      const output = context.output(options);
+      const parsed = parseImageReference(reference);
+      const name = options.name ?? nameOf(reference);
+      await using stores = new PhysicalStores(context.openDir(root), context.ensureDir(options.runroot), {
+        pool: context.pool(),
+        log: context.log,
+        ...(options.backend === undefined ? {} : { backend: options.backend }),
+      });
+      const result = await pull(stores, {
+        reference: parsed,
+        host: { root: context.openDir("/"), cwd: context.cwd },
+        name,
+        ...(options.into === undefined ? {} : { upTo: options.into }),
+        ...(options.bootable === undefined ? {} : { bootable: options.bootable }),
+        signal: context.signal,
+        onStage: ({ stage, type, content }) => {
+          if (output.json) return;
+          if (type === "started") output.note(`${stage} …`);
+          else output.note(`${stage} done: ${content === undefined ? "" : tallyText(content)}`);
+        },
+      });
+      output.value({ name, ...result });
+      if (!output.json) printResult(output, name, result);
+    });
+}
+
+function printResult(output: Output, name: string, result: PullResult): void {
+  const { containersStorage, composefs, ostree } = result;
+  output.line(`image      ${printable(name)}`);
+  output.line(`manifest   ${result.manifest}`);
+  output.line();
+  const rows = [
+    { store: "containers-storage", id: containersStorage.id, content: containersStorage.content },
+    ...(composefs === undefined
+      ? []
+      : [{ store: "composefs", id: composefs.image ?? "", content: composefs.content }]),
+    ...(ostree === undefined ? [] : [{ store: "ostree", id: ostree.commit, content: ostree.content }]),
+  ];
+  output.table(rows, [
+    { title: "STORE", value: (row) => row.store },
+    { title: "ID", value: (row) => (row.id.length > 24 ? `${row.id.slice(0, 20)}…` : row.id) },
+    { title: "CONTENT", value: (row) => tallyText(row.content) },
+  ]);
+}
+
+function tallyText(tally: ContentTally): string {
+  const parts = (["cloned", "linked", "copied", "reused"] as const)
+    .filter((how) => tally[how].files > 0)
+    .map((how) => `${tally[how].files} ${how} (${bytesText(tally[how].bytes)})`);
+  return parts.length === 0 ? "nothing to do" : parts.join(", ");
+}
+
+function bytesText(bytes: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit] ?? ""}`;
+}
+
+/** The reference without its transport, as a name that podman would accept. */
+function nameOf(reference: string): string {
+  const docker = /^docker:\/\/(.+)$/.exec(reference)?.[1];
+  if (docker !== undefined) return docker;
+  const [, tag] = /:([A-Za-z0-9_][A-Za-z0-9_.-]*)$/.exec(reference.replace(/^[a-z-]+:/, "")) ?? [];
+  return `localhost/image:${tag ?? "latest"}`;
+}
+
+function parseStage(value: string): StageName {
+  const stage = STAGES.find((each) => each === value);
+  if (stage === undefined)
+    throw storageErrors.error("argument-invalid", `--into takes one of ${STAGES.join(", ")}, not "${value}"`);
+  return stage;
+}
+
+function parseBackend(value: string): "ostree" | "composefs" {
+  if (value === "ostree" || value === "composefs") return value;
+  throw storageErrors.error("argument-invalid", `--backend takes ostree or composefs, not "${value}"`);
+}

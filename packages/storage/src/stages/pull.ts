@@ -1,0 +1,119 @@
+// The main job: an image of any transport into the stores of a physical root, one stage after another.
+
+import type { ContentTally, Image } from "@bootc-store/backend";
+import { printDigest } from "@bootc-store/core";
+import type { Dir } from "@bootc-store/linux";
+import { type ImageReference, printImageReference } from "@bootc-store/oci";
+
+import { storageErrors } from "../errors.ts";
+import { composefsToOstree, type OstreeStageResult } from "./composefs-to-ostree.ts";
+import type { StageName } from "./index.ts";
+import { imageOfReference, pullIntoStorage, type StorageStageResult } from "./pull-into-storage.ts";
+import type { PhysicalStores } from "./stores.ts";
+import { type ComposefsStageResult, storageToComposefs } from "./storage-to-composefs.ts";
+
+export interface PullOptions {
+  readonly reference: ImageReference;
+  /** Where the reference's paths are; not needed with `image`. */
+  readonly host?: { readonly root: Dir; readonly cwd?: string };
+  /** The image itself, where it is open already. It stays the caller's. */
+  readonly image?: Image;
+  /** Name that the image gets in containers-storage, its tag in composefs, and, escaped, its ref in ostree. */
+  readonly name: string;
+  /** Up to which store; each needs those before it. All three unless given. */
+  readonly upTo?: StageName;
+  /** Also the image for booting. */
+  readonly bootable?: boolean;
+  readonly signal?: AbortSignal;
+  readonly onStage?: (event: {
+    readonly stage: StageName;
+    readonly type: "started" | "done";
+    readonly content?: ContentTally;
+  }) => void;
+}
+
+export interface PullResult {
+  readonly manifest: string;
+  readonly config: string;
+  readonly containersStorage: StorageStageResult;
+  readonly composefs?: ComposefsStageResult;
+  readonly ostree?: OstreeStageResult & { readonly ref: string };
+}
+
+/** Each stage can be repeated: what is there already is not done again. */
+export async function pull(stores: PhysicalStores, options: PullOptions): Promise<PullResult> {
+  const { name, upTo = "ostree", bootable, signal, onStage } = options;
+  const common = signal === undefined ? {} : { signal };
+  const stage = async <T extends { readonly content: ContentTally }>(
+    which: StageName,
+    work: () => Promise<T>,
+  ): Promise<T> => {
+    onStage?.({ stage: which, type: "started" });
+    const result = await work();
+    onStage?.({ stage: which, type: "done", content: result.content });
+    return result;
+  };
+
+  const image = options.image ?? (await imageOfReference(options.reference, hostOf(options), common));
+  await using _ = options.image === undefined ? image : undefined;
+  const storage = stores.containersStorage();
+  const first = await stage("containers-storage", () =>
+    pullIntoStorage(image, storage, { ...common, names: [name] }),
+  );
+  const result = {
+    manifest: printDigest(image.manifest.digest),
+    config: printDigest(image.config.digest),
+    containersStorage: first,
+  };
+  if (upTo === "containers-storage") return result;
+
+  const composefs = await stores.composefs();
+  const second = await stage("composefs", () =>
+    storageToComposefs(storage, composefs, first.id, {
+      ...common,
+      tags: [name],
+      ...(bootable === undefined ? {} : { bootable }),
+    }),
+  );
+  if (upTo === "composefs") return { ...result, composefs: second };
+
+  const ref = imageRef(options.reference);
+  const repo = stores.ostree();
+  const third = await stage("ostree", () =>
+    composefsToOstree(composefs, repo, second.id, { ...common, branch: ref, subject: `Merge image ${name}` }),
+  );
+  return { ...result, composefs: second, ostree: { ...third, ref } };
+}
+
+function hostOf({ host }: PullOptions): NonNullable<PullOptions["host"]> {
+  if (host === undefined)
+    throw storageErrors.error("argument-invalid", "neither an image nor a host was given to pull from");
+  return host;
+}
+
+/** The ref by which ostree-ext keeps an image: its reference, escaped. */
+export function imageRef(reference: ImageReference): string {
+  return `ostree/container/image/${escapeRef(printImageReference(reference))}`;
+}
+
+/**
+ * Letters, digits and `-` stay; `/` after a letter or digit that is not at the end stays; `_` is doubled; every other byte is
+ * `_HEX_`.
+ */
+export function escapeRef(text: string): string {
+  const characters = Array.from(text);
+  return characters
+    .map((character, at) => {
+      if (/[A-Za-z0-9-]/.test(character)) return character;
+      if (
+        character === "/" &&
+        at > 0 &&
+        at < characters.length - 1 &&
+        /[A-Za-z0-9]/.test(characters[at - 1] ?? "")
+      )
+        return "/";
+      if (character === "_") return "__";
+      return `_${(character.codePointAt(0) ?? 0).toString(16).toUpperCase()}_`;
+    })
+    .join("");
+}
