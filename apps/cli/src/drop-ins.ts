@@ -19,7 +19,9 @@ export const cliErrors = defineErrors("cli", {
 });
 
 /** How each stand-in is loaded, by its tool's name: only the one that was called is. */
-export const DROP_INS: ReadonlyMap<string, () => Promise<DropIn>> = new Map();
+export const DROP_INS: ReadonlyMap<string, () => Promise<DropIn>> = new Map([
+  ["ostree", async () => (await import("@bootc-store/ostree/drop-in")).ostreeDropIn],
+]);
 
 /** Names under which the program can be called. */
 export const NAMES: readonly string[] = ["bootc-store", ...DROP_INS.keys()];

@@ -6,6 +6,7 @@ export const ostreeErrors = defineErrors("ostree", {
   "variant-not-normal": { kind: "corrupt", meaning: "Bytes are not a variant of their type in normal form." },
   "variant-limit": { kind: "corrupt", meaning: "A variant is larger or deeper than its limit." },
   "variant-value-invalid": { kind: "usage", meaning: "A value is not of the type it is to be written as." },
+  "variant-text-invalid": { kind: "usage", meaning: "A text is not a value in GVariant's text form." },
   "checksum-invalid": {
     kind: "usage",
     meaning: "A text is not a checksum of 64 lower-case hexadecimal digits.",
@@ -65,6 +66,12 @@ export const ostreeErrors = defineErrors("ostree", {
   "path-not-directory": { kind: "not-found", meaning: "A component of a path is not a directory." },
   "tree-empty": { kind: "usage", meaning: "A tree without a root directory's metadata cannot be committed." },
   "tree-cycle": { kind: "corrupt", meaning: "A directory contains itself, or trees are too deep." },
+  "tar-invalid": { kind: "corrupt", meaning: "An entry of a tar cannot be taken into a commit." },
+  "hardlink-impossible": {
+    kind: "unsupported",
+    meaning: "A checkout was to link files, and objects of this mode are not what it has to have.",
+  },
+  "whiteout-invalid": { kind: "corrupt", meaning: "A whiteout names nothing that it could remove." },
   "content-changed": { kind: "conflict", meaning: "A file was changed while it was being stored." },
   "content-not-cloned": {
     kind: "unsupported",

@@ -19,6 +19,8 @@ export interface CommitDescription {
   readonly bindRefs?: readonly string[];
   /** False leaves out `ostree.ref-binding` and `ostree.collection-binding`. */
   readonly bindings?: boolean;
+  /** After the bindings. */
+  readonly trailingMetadata?: Dict;
   readonly detachedMetadata?: Dict;
 }
 

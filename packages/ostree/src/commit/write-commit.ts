@@ -13,7 +13,11 @@ export function writeCommit(
   const { branch, detachedMetadata } = description;
   const parent = parentOf(transaction, description);
   const commit: Commit = {
-    metadata: [...(description.metadata ?? []), ...bindings(transaction, description)],
+    metadata: [
+      ...(description.metadata ?? []),
+      ...bindings(transaction, description),
+      ...(description.trailingMetadata ?? []),
+    ],
     ...(parent === undefined ? {} : { parent }),
     subject: description.subject ?? "",
     body: description.body ?? "",

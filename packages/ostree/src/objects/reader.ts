@@ -1,5 +1,5 @@
 import { byteString, bytesOf, type ByteString, displayName, isStoreError } from "@bootc-store/core";
-import { Dir, type File } from "@bootc-store/linux";
+import { Dir, type File, type FileStat } from "@bootc-store/linux";
 import { S_IFMT, TYPE_BITS, Xattrs } from "@bootc-store/tree";
 
 import { ostreeErrors } from "../errors.ts";
@@ -101,6 +101,19 @@ export class ObjectReader implements Disposable {
       }
     }
     return this.#parent?.readMetadataOptional(checksum, type);
+  }
+
+  /** Where a content object lies, and what is there, in this repository or its parents of the same mode. */
+  findFile(
+    checksum: Checksum,
+  ): { readonly dir: Dir; readonly name: ByteString; readonly stat: FileStat } | undefined {
+    const name = objectName(checksum, "file", this.mode);
+    for (const shards of this.#shards) {
+      const dir = shards.find(checksum);
+      const stat = dir?.statOptional(name);
+      if (dir !== undefined && stat !== undefined) return { dir, name, stat };
+    }
+    return this.#parent?.mode === this.mode ? this.#parent.findFile(checksum) : undefined;
   }
 
   /** Opens a content object. Throws `ostree/object-not-found`, `ostree/object-invalid`. */

@@ -4,6 +4,7 @@ import {
   cloneFile,
   Dir,
   type File,
+  type FileStat,
   Hasher,
   hashFile,
   type SyncPolicy,
@@ -62,6 +63,7 @@ export class ObjectWriter implements Disposable {
   readonly #target: Dir;
   readonly #shards: Shards;
   readonly #reader: ObjectReader;
+  #self: number | undefined;
 
   constructor(places: WritePlaces) {
     if (places.mode === "bare-split-xattrs") {
@@ -198,6 +200,52 @@ export class ObjectWriter implements Disposable {
     const after = source.stat();
     if (after.size !== size || !sameTime(before.mtime, after.mtime)) throw changed(source);
     return written;
+  }
+
+  /** A temporary file on the repository's file system. */
+  tempFile(): TempFile {
+    return this.#tmp.tempFile();
+  }
+
+  /**
+   * Gives a content object of another repository a second name here. `undefined` where no link can be made, for instance
+   * because it lies on another file system or belongs to somebody else.
+   */
+  linkFile(dir: Dir, name: ByteString, checksum: Checksum, stat: FileStat): "linked" | "reused" | undefined {
+    const own = (this.#self ??= this.#who());
+    // Linking somebody else's file would leave the content in their hands.
+    if (this.mode !== "bare" && stat.uid !== own) return undefined;
+    return this.#link(dir, name, checksum, objectName(checksum, "file", this.mode));
+  }
+
+  /** The same for a metadata object. */
+  linkMetadata(
+    dir: Dir,
+    checksum: Checksum,
+    type: MetadataType,
+    stat: FileStat,
+  ): "linked" | "reused" | undefined {
+    const own = (this.#self ??= this.#who());
+    if (stat.uid !== own) return undefined;
+    const name = objectName(checksum, type, this.mode);
+    return this.#link(dir, name, checksum, name);
+  }
+
+  #link(dir: Dir, from: ByteString, checksum: Checksum, name: ByteString): "linked" | "reused" | undefined {
+    try {
+      dir.link(from, name, { to: this.#shards.ensure(checksum) });
+      return "linked";
+    } catch (error) {
+      if (isStoreError(error, "linux/exists")) return "reused";
+      if (isStoreError(error, "linux/cross-device", "linux/too-many-links", "linux/permission-denied"))
+        return undefined;
+      throw error;
+    }
+  }
+
+  #who(): number {
+    using probe = this.#tmp.tempFile();
+    return probe.file.stat().uid;
   }
 
   /** Takes a temporary file whose content is complete and whose checksum is known. */

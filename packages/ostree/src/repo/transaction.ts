@@ -12,7 +12,7 @@ import type { Checksum } from "../format/checksum.ts";
 import { type Commit, encodeCommit } from "../format/commit.ts";
 import { type Dirtree, encodeDirtree } from "../format/dirtree.ts";
 import { encodeDirmeta, type FileInfo } from "../format/file-info.ts";
-import { type HashedType, parseObjectName } from "../format/object-type.ts";
+import { type HashedType, objectName, parseObjectName } from "../format/object-type.ts";
 import { type Dict, gvariant } from "../gvariant/index.ts";
 import { removeObject } from "../objects/remove.ts";
 import { ObjectReader } from "../objects/reader.ts";
@@ -164,6 +164,37 @@ export class Transaction implements AsyncDisposable {
   writeDetachedMetadata(commit: Checksum, metadata: Dict): void {
     this.#lifetime.assertOpen();
     this.#writer.putMetadata("commitmeta", commit, DETACHED.encode(metadata), "replace");
+  }
+
+  /** Detached metadata as bytes, which are checked. */
+  writeDetachedBytes(commit: Checksum, bytes: Uint8Array): void {
+    this.#lifetime.assertOpen();
+    if (bytes.length > 0) DETACHED.decode(bytes, { format: `${commit}.commitmeta` });
+    this.#writer.putMetadata("commitmeta", commit, bytes, "replace");
+  }
+
+  /** A metadata object of another repository, whose checksum was checked: by a link where that can be. False if it is there. */
+  importMetadata(from: Repo, checksum: Checksum, type: HashedType, bytes: Uint8Array): boolean {
+    this.#lifetime.assertOpen();
+    this.#stats.metadataTotal++;
+    if (this.reader.has(checksum, type)) return false;
+    using shard = from.objects.openDirOptional(checksum.slice(0, 2) as ByteString);
+    const stat = shard?.statOptional(objectName(checksum, type, from.mode));
+    const linked =
+      shard === undefined || stat?.type !== "regular"
+        ? undefined
+        : this.#writer.linkMetadata(shard, checksum, type, stat);
+    if (linked === undefined) this.#writer.putMetadata(type, checksum, bytes);
+    if (type === "commit") removeObject(this.repo.objects, checksum, "tombstone-commit", this.repo.mode);
+    this.#stats.metadataWritten++;
+    return true;
+  }
+
+  /** Counts a content that came from another repository. */
+  countImported(storedSize: number): void {
+    if (storedSize > 0) this.#space.take(storedSize);
+    this.#stats.contentTotal++;
+    this.#stats.contentWritten++;
   }
 
   writeSymlink(info: FileInfo): WrittenFile {

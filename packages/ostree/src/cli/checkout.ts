@@ -1,0 +1,189 @@
+import { type ByteString, isStoreError, utf8 } from "@bootc-store/core";
+import type { Dir } from "@bootc-store/linux";
+
+import { checkout } from "../checkout/checkout.ts";
+import { checkoutFile } from "../checkout/file.ts";
+import type { CheckoutOptions, Overwrite } from "../checkout/options.ts";
+import { lookupPath, pathParts, rootOf, type TreeNode } from "../read/tree-path.ts";
+import { revParse } from "../read/rev-parse.ts";
+import type { Repo } from "../repo/repo.ts";
+import { command } from "./command.ts";
+import type { Cli } from "./context.ts";
+import { OstreeFailure } from "./failure.ts";
+import { parseBoolean, pathList } from "./values.ts";
+
+export const checkoutCommand = command({
+  name: "checkout",
+  usage: "COMMIT [DESTINATION]",
+  options: {
+    "user-mode": { kind: "flag", short: "U" },
+    "disable-cache": { kind: "flag" },
+    subpath: { kind: "value" },
+    union: { kind: "flag" },
+    "union-add": { kind: "flag" },
+    "union-identical": { kind: "flag" },
+    whiteouts: { kind: "flag" },
+    "process-passthrough-whiteouts": { kind: "flag" },
+    "allow-noent": { kind: "flag" },
+    "from-stdin": { kind: "flag" },
+    "from-file": { kind: "value" },
+    fsync: { kind: "value" },
+    "disable-fsync": { kind: "flag" },
+    "require-hardlinks": { kind: "flag", short: "H" },
+    "force-copy": { kind: "flag", short: "C" },
+    "force-copy-zerosized": { kind: "flag", short: "z" },
+    "bareuseronly-dirs": { kind: "flag", short: "M" },
+    "skip-list": { kind: "value" },
+    "selinux-policy": { kind: "value" },
+    "selinux-prefix": { kind: "value" },
+    composefs: { kind: "flag" },
+    "composefs-noverity": { kind: "flag" },
+  },
+  async run(cli, options, args) {
+    if (options.composefs || options["composefs-noverity"] || options["selinux-policy"] !== undefined) {
+      throw new OstreeFailure("This stand-in does not make composefs images or label at checkout yet");
+    }
+    const overwrites: [boolean, Overwrite][] = [
+      [options.union, "union"],
+      [options["union-add"], "add"],
+      [options["union-identical"], "identical"],
+    ];
+    const chosen = overwrites.filter(([given]) => given).map(([, overwrite]) => overwrite);
+    if (chosen.length > 1) throw new OstreeFailure("Cannot specify both --union and --union-add");
+    if (options["require-hardlinks"] && options["force-copy"]) {
+      throw new OstreeFailure("Cannot specify both --require-hardlinks and --force-copy");
+    }
+    if (options["union-identical"] && !options["require-hardlinks"]) {
+      throw new OstreeFailure("--union-identical requires --require-hardlinks");
+    }
+    const fsync = options["disable-fsync"]
+      ? false
+      : options.fsync === undefined
+        ? undefined
+        : parseBoolean(options.fsync);
+    const wanted: CheckoutOptions = {
+      userMode: options["user-mode"],
+      overwrite: chosen[0] ?? "refuse",
+      forceCopy: options["force-copy"],
+      requireHardlinks: options["require-hardlinks"],
+      whiteouts: options.whiteouts,
+      passthroughWhiteouts: options["process-passthrough-whiteouts"],
+      bareUserOnlyDirs: options["bareuseronly-dirs"],
+      ...(options["skip-list"] === undefined ? {} : { skip: pathList(cli.readText(options["skip-list"])) }),
+      ...(fsync === undefined ? {} : { fsync }),
+      signal: cli.context.signal,
+    };
+    using repo = cli.openRepo(options.repo, { threads: true });
+    const list = options["from-stdin"] || options["from-file"] !== undefined;
+    if (list) {
+      const destination = args[0];
+      if (destination === undefined) throw new OstreeFailure("DESTINATION must be specified", true);
+      for (const [rev, subpath] of await readList(cli, options["from-file"])) {
+        await one(cli, repo, revParse(repo, rev), subpath, destination, wanted, options["allow-noent"]);
+      }
+      return;
+    }
+    const [rev, destination = rev] = args;
+    if (rev === undefined || destination === undefined)
+      throw new OstreeFailure("COMMIT must be specified", true);
+    await one(cli, repo, revParse(repo, rev), options.subpath, destination, wanted, options["allow-noent"]);
+  },
+});
+
+async function one(
+  cli: Cli,
+  repo: Repo,
+  commit: string,
+  subpath: string | undefined,
+  destination: string,
+  options: CheckoutOptions,
+  allowMissing: boolean,
+): Promise<void> {
+  let node: TreeNode;
+  try {
+    node = lookupPath(repo, rootOf(repo, commit), utf8(subpath ?? "/"));
+  } catch (error) {
+    if (allowMissing && isStoreError(error, "ostree/path-not-found")) return;
+    throw error;
+  }
+  if (node.kind === "file")
+    return await single(cli, repo, node.checksum, utf8(subpath ?? ""), destination, options);
+  const trimmed = destination.replace(/\/+$/, "");
+  if (
+    trimmed === "" ||
+    trimmed === "." ||
+    trimmed.endsWith("/..") ||
+    trimmed === ".." ||
+    trimmed.endsWith("/.")
+  ) {
+    using dir = cli.context.openDir(destination);
+    await inPlace(repo, node, dir, options);
+    return;
+  }
+  const { dir, name } = cli.openParent(destination);
+  using parent = dir;
+  await checkout(repo, node, parent, name, options);
+}
+
+/** Into a directory that has no name to give, like `.`. */
+async function inPlace(
+  repo: Repo,
+  node: TreeNode & { kind: "directory" },
+  dir: Dir,
+  options: CheckoutOptions,
+): Promise<void> {
+  if ((options.overwrite ?? "refuse") === "refuse") throw new OstreeFailure("mkdirat: File exists");
+  const tree = repo.readDirtree(node.tree);
+  for (const [name, checksum] of tree.files)
+    await checkoutFile(repo.reader, dir, name, checksum, rulesOf(repo, options));
+  for (const [name, child] of tree.dirs)
+    await checkout(repo, { kind: "directory", ...child }, dir, name, options);
+}
+
+/** A file comes into a directory, which is made if it is not there. */
+async function single(
+  cli: Cli,
+  repo: Repo,
+  checksum: string,
+  path: ByteString,
+  destination: string,
+  options: CheckoutOptions,
+): Promise<void> {
+  const { dir, name } = cli.openParent(destination);
+  using parent = dir;
+  if (destination !== ".") parent.ensureDir(name, { mode: 0o700 });
+  using into = destination === "." ? cli.context.openDir(".") : parent.openDir(name);
+  await checkoutFile(
+    repo.reader,
+    into,
+    pathParts(path).at(-1) as ByteString,
+    checksum,
+    rulesOf(repo, options),
+  );
+}
+
+function rulesOf(repo: Repo, options: CheckoutOptions): Parameters<typeof checkoutFile>[4] {
+  return {
+    userMode: options.userMode === true || repo.mode === "bare-user-only",
+    overwrite: options.overwrite ?? "refuse",
+    forceCopy: options.forceCopy ?? false,
+    requireHardlinks: options.requireHardlinks ?? false,
+    replaceDirectories: options.whiteouts ?? false,
+  };
+}
+
+/** Pairs of a revision and a path, each ended by a NUL byte. */
+async function readList(cli: Cli, file: string | undefined): Promise<[rev: string, path: string][]> {
+  let text: string;
+  if (file !== undefined && file !== "-") text = cli.readText(file);
+  else {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of cli.context.stdin) pieces.push(piece);
+    text = Buffer.concat(pieces).toString("utf8");
+  }
+  const words = text.split("\0");
+  const pairs: [string, string][] = [];
+  for (let at = 0; at + 1 < words.length && words[at] !== ""; at += 2)
+    pairs.push([words[at] as string, words[at + 1] as string]);
+  return pairs;
+}
