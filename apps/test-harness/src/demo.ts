@@ -220,7 +220,7 @@ if (process.getuid?.() === 0) {
   bootcStore("--root", root, "status");
 }
 
-if (process.stdin.isTTY === true) {
+if (process.stdin.isTTY) {
   console.log(`\nThe root is left there for you: npx pnpm@12 -s bootc-store --root ${root} status`);
   if (plain === undefined) console.log(`When you are done: umount ${root} && rm -r ${base}`);
 } else {
