@@ -46,6 +46,6 @@ export function withBigData<T extends BigData>(record: T, key: string, bytes: Ui
   };
 }
 
-export function sha256(bytes: Uint8Array): Digest {
+function sha256(bytes: Uint8Array): Digest {
   return digestFromHex("sha256", createHash("sha256").update(bytes).digest("hex"));
 }

@@ -18,7 +18,6 @@ export const containersStorageErrors = defineErrors("containers-storage", {
   "tar-split-invalid": { kind: "corrupt", meaning: "A layer's tar-split is malformed." },
   "conf-invalid": { kind: "usage", meaning: "A storage.conf is not valid." },
   "reference-invalid": { kind: "usage", meaning: "Not a reference of the containers-storage transport." },
-  "name-invalid": { kind: "usage", meaning: "Not a name that an image can have." },
   "big-data-name-invalid": { kind: "usage", meaning: "Not a name of a big data item." },
   "image-not-found": { kind: "not-found", meaning: "No image has this id, name or digest." },
   "image-id-taken": {

@@ -1,6 +1,5 @@
 export { containersStorageErrors } from "./errors.ts";
 export { type ContainerRecord } from "./format/containers-json.ts";
-export { type ImageName, parseImageName, printImageName } from "./format/image-name.ts";
 export { type BigData, digestsOf, type ImageRecord } from "./format/images-json.ts";
 export { type Compression, type LayerRecord } from "./format/layers-json.ts";
 export { layerId } from "./format/layer-id.ts";

@@ -24,11 +24,12 @@ import {
   utf8,
 } from "@bootc-store/core";
 import { createPool, type Dir, type Pool } from "@bootc-store/linux";
+import { printDockerReference, repositoryOf } from "@bootc-store/oci";
 import { mergeTrees, overlayRules, type Tree } from "@bootc-store/tree";
 
 import { containersStorageErrors } from "./errors.ts";
 import type { ContainerRecord } from "./format/containers-json.ts";
-import { parseImageNameOptional, printImageName } from "./format/image-name.ts";
+import { normalName, parseNameOptional } from "./format/image-name.ts";
 import { digestsOf, type ImageRecord } from "./format/images-json.ts";
 import { layerId } from "./format/layer-id.ts";
 import { defined, isIncomplete, type LayerRecord } from "./format/layers-json.ts";
@@ -154,7 +155,7 @@ export class ContainersStorage
   ): Promise<{ readonly root: StoreRoot; readonly record: ImageRecord } | undefined> {
     const digest = parseDigestOptional(reference.startsWith("@") ? reference.slice(1) : reference);
     const byId = /@([0-9a-f]{64})$/.exec(reference)?.[1];
-    const name = parseImageNameOptional(reference);
+    const name = parseNameOptional(reference);
     for (const root of this.#roots) {
       const table = await root.records.images(signal);
       const find = (): ImageRecord | undefined => {
@@ -164,16 +165,14 @@ export class ContainersStorage
           table.get(reference) ?? table.records.findLast(({ names }) => names.includes(reference));
         if (exact !== undefined) return exact;
         if (name !== undefined) {
-          const printed = printImageName(name);
+          const printed = printDockerReference(name);
           const named = table.records.findLast(({ names }) => names.includes(printed));
           if (named !== undefined) return named;
           const wanted = name.digest;
           if (wanted !== undefined) {
             return table
               .withDigest(wanted)
-              .find(({ names }) =>
-                names.some((each) => parseImageNameOptional(each)?.repository === name.repository),
-              );
+              .find(({ names }) => names.some((each) => repositoryIn(each) === repositoryOf(name)));
           }
         }
         return /^[0-9a-f]{3,}$/.test(reference) ? table.find(reference) : undefined;
@@ -240,7 +239,7 @@ export class ContainersStorage
   /** Names are normalised; what another image is called it is not called any more. */
   async writeImage(image: Image, options: CsWriteImageOptions = {}): Promise<WrittenImage> {
     this.primary.places.assertOpen();
-    const names = options.names?.map((name) => printImageName(requireName(name)));
+    const names = options.names?.map(normalName);
     return await writeImage(this.primary, image, {
       ...options,
       ...defined({ names }),
@@ -385,8 +384,7 @@ function contentsOf(chain: readonly PlacedLayer[]): ContentSource {
   };
 }
 
-function requireName(name: string): Parameters<typeof printImageName>[0] {
-  const parsed = parseImageNameOptional(name);
-  if (parsed !== undefined) return parsed;
-  throw containersStorageErrors.error("name-invalid", `not a name of an image: "${name}"`);
+function repositoryIn(name: string): string | undefined {
+  const parsed = parseNameOptional(name);
+  return parsed === undefined ? undefined : repositoryOf(parsed);
 }

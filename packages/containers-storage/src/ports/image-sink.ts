@@ -10,8 +10,15 @@ import {
 } from "@bootc-store/backend";
 import { crashPoint, type Digest, equalDigests, printDigest, throwIfAborted, utf8 } from "@bootc-store/core";
 import type { Pool } from "@bootc-store/linux";
+import {
+  type ImageConfig,
+  layerCompression,
+  type Manifest,
+  parseConfig,
+  parseManifest,
+} from "@bootc-store/oci";
 
-import { sha256, withBigData, writeBigData } from "../big-data.ts";
+import { withBigData, writeBigData } from "../big-data.ts";
 import { Cleanup } from "../cleanup.ts";
 import { containersStorageErrors } from "../errors.ts";
 import { nextHistory, uniqueNames } from "../format/image-name.ts";
@@ -19,13 +26,6 @@ import type { ImageRecord } from "../format/images-json.ts";
 import { layerId } from "../format/layer-id.ts";
 import { defined } from "../format/layers-json.ts";
 import { timeNow } from "../format/record.ts";
-import {
-  compressionOf,
-  type ConfigFacts,
-  type ManifestFacts,
-  readConfig,
-  readManifest,
-} from "../image-documents.ts";
 import {
   commitLayers,
   type LayerBlob,
@@ -62,7 +62,7 @@ export async function writeImage(
   for (const each of plan) if (!missing.includes(each)) tally.add("reused", elsewhere.get(each.id) ?? 0);
   const staged = await stageLayers(root, image, missing, options, cleanup);
   const commits = missing.map((each, at): LayerToCommit => {
-    const blob = blobOf(facts.manifest, plan.length, each.index);
+    const blob = blobOf(facts.manifest, each.index);
     const layer = staged[at] as StagedLayer;
     return { id: each.id, parent: each.parent, staged: layer, blob };
   });
@@ -86,31 +86,27 @@ export async function writeImage(
 }
 
 interface Facts {
-  readonly manifest: ManifestFacts;
-  readonly config: ConfigFacts;
+  readonly manifest: Manifest;
+  readonly config: ImageConfig;
 }
 
 /** That the documents have the digests they are known by, and agree with each other and with the layers. */
 function checkDocuments(image: Image): Facts {
-  const manifest = readManifest(image.manifest.bytes, image.manifest.mediaType);
-  const config = readConfig(image.config.bytes);
-  for (const [what, document] of [
-    ["manifest", image.manifest],
-    ["config", image.config],
-  ] as const) {
-    if (document.digest.algorithm === "sha256" && !equalDigests(sha256(document.bytes), document.digest)) {
-      throw invalid(`the ${what} does not have the digest ${printDigest(document.digest)}`);
-    }
+  const { layers } = image;
+  const manifest = parseManifest(image.manifest.bytes, image.manifest);
+  if (manifest.kind === "index") {
+    throw containersStorageErrors.error("feature-unsupported", "the manifest is an index of several images");
   }
+  const config = parseConfig(image.config.bytes, image.config);
   if (!equalDigests(manifest.config.digest, image.config.digest)) {
     throw invalid(
       `the manifest has the config ${printDigest(manifest.config.digest)}, not ${printDigest(image.config.digest)}`,
     );
   }
-  const { layers } = image;
+  const { diffIds } = config;
   const fits =
-    layers.length === config.diffIds.length &&
-    layers.every(({ diffId }, at) => equalDigests(diffId, config.diffIds[at] as Digest));
+    layers.length === diffIds.length &&
+    layers.every(({ diffId }, at) => equalDigests(diffId, diffIds[at] as Digest));
   if (!fits) throw invalid("the layers are not those that the config names");
   if (manifest.layers.length !== layers.length) {
     throw invalid(`the manifest has ${manifest.layers.length} layers and the config ${layers.length}`);
@@ -302,9 +298,9 @@ function newImage(
 
 const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
 
-function blobOf(manifest: ManifestFacts, layers: number, index: number): LayerBlob | undefined {
-  const blob = manifest.layers.length === layers ? manifest.layers[index] : undefined;
-  const compression = blob === undefined ? undefined : compressionOf(blob.mediaType);
+function blobOf({ layers }: Manifest, index: number): LayerBlob | undefined {
+  const blob = layers[index];
+  const compression = blob === undefined ? undefined : layerCompression(blob.mediaType);
   return blob === undefined || compression === undefined
     ? undefined
     : { digest: blob.digest, size: blob.size, compression };

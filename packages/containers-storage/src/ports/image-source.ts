@@ -1,11 +1,12 @@
 import type { Image, ImageLayer, Layer } from "@bootc-store/backend";
 import { equalDigests, type OperationOptions, printDigest } from "@bootc-store/core";
 
+import { parseConfig, parseManifest } from "@bootc-store/oci";
+
 import { readBigData } from "../big-data.ts";
 import { containersStorageErrors } from "../errors.ts";
 import type { ImageRecord } from "../format/images-json.ts";
 import type { LayerRecord } from "../format/layers-json.ts";
-import { documentOf, readConfig, readManifest } from "../image-documents.ts";
 import { openLayerRecord, type StoreRoot } from "./layer-source.ts";
 
 /** A layer, and the store that has it. */
@@ -22,12 +23,18 @@ export interface PlacedLayer {
 export function openImageRecord(root: StoreRoot, record: ImageRecord, chain: readonly PlacedLayer[]): Image {
   const { places } = root;
   const manifestBytes = readBigData(places, "images", record.id, "manifest");
-  const manifest = readManifest(manifestBytes);
-  const digest = record.bigDataDigests.get("manifest") ?? record.digest;
-  if (digest === undefined) throw invalid(record, "the digest of its manifest is not known");
+  const manifest = parseManifest(manifestBytes);
+  if (manifest.kind === "index") {
+    throw containersStorageErrors.error(
+      "feature-unsupported",
+      `image ${record.id} is a list of images, which has no layers of its own`,
+      { context: { image: record.id } },
+    );
+  }
   const configKey = printDigest(manifest.config.digest);
   const configBytes = readBigData(places, "images", record.id, configKey);
-  const config = readConfig(configBytes);
+  const { mediaType, digest } = manifest.config;
+  const config = parseConfig(configBytes, { mediaType, digest });
   const layers = chain.map(({ record: layer }, at): ImageLayer => {
     const diffId = layer.diffDigest ?? config.diffIds[at];
     if (diffId === undefined) throw invalid(record, `the diff id of layer ${at} is not known`);
@@ -40,8 +47,8 @@ export function openImageRecord(root: StoreRoot, record: ImageRecord, chain: rea
     return { diffId, ...(vouched ? { blob } : {}) };
   });
   return {
-    manifest: documentOf(manifestBytes, digest, manifest.mediaType),
-    config: documentOf(configBytes, manifest.config.digest, manifest.config.mediaType),
+    manifest: manifest.document,
+    config: config.document,
     layers,
     async openLayer(index: number, _options?: OperationOptions): Promise<Layer> {
       const placed = chain[index];
