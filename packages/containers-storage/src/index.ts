@@ -11,3 +11,6 @@ export {
   type CsWriteLayerOptions,
   type OpenStoreOptions,
 } from "./store.ts";
+export { type DeletedImage } from "./delete.ts";
+export { type DiskUsage, type ImageUsage } from "./disk-usage.ts";
+export { type NamesChange } from "./names.ts";

@@ -1,46 +1,58 @@
 import type {
-  Content,
-  ContentSource,
+  Backend,
+  BackendTraits,
+  GcApplyOptions,
+  GcOptions,
+  GcPlan,
+  GcResult,
   Image,
   ImageSink,
   ImageSource,
   ImageSummary,
   ImageWriteOptions,
+  InspectOptions,
+  Inspection,
   Layer,
   LayerSink,
   LayerSource,
+  Root,
+  RootsOptions,
   SourcedTree,
   TreeSource,
+  Usage,
+  UsageOptions,
+  VerifyOptions,
   WrittenImage,
   WrittenLayer,
   AdoptOptions,
 } from "@bootc-store/backend";
-import {
-  type ByteString,
-  type Digest,
-  type OperationOptions,
-  parseDigestOptional,
-  throwIfAborted,
-  utf8,
-} from "@bootc-store/core";
+import { type Digest, type Finding, type OperationOptions, throwIfAborted, utf8 } from "@bootc-store/core";
 import { createPool, type Dir, type Pool } from "@bootc-store/linux";
-import { printDockerReference, repositoryOf } from "@bootc-store/oci";
 import { mergeTrees, overlayRules, type Tree } from "@bootc-store/tree";
 
+import { type DeletedImage, deleteImages, deleteLayer } from "./delete.ts";
+import { type DiskUsage, diskUsage } from "./disk-usage.ts";
 import { containersStorageErrors } from "./errors.ts";
 import type { ContainerRecord } from "./format/containers-json.ts";
-import { normalName, parseNameOptional } from "./format/image-name.ts";
+import { normalName } from "./format/image-name.ts";
 import { digestsOf, type ImageRecord } from "./format/images-json.ts";
 import { layerId } from "./format/layer-id.ts";
 import { defined, isIncomplete, type LayerRecord } from "./format/layers-json.ts";
 import { commitLayers, StagedLayer } from "./layers-write.ts";
+import { applyGc, listRoots, planGc } from "./gc.ts";
 import { initStore } from "./init.ts";
+import { inspectStore } from "./inspect.ts";
+import { Lookup } from "./lookup.ts";
+import { changeNames, type NamesChange } from "./names.ts";
 import { readDiffTree } from "./overlay/layer-tree.ts";
 import { detectDriver, type Driver, StorePlaces } from "./places.ts";
+import { contentsOf } from "./ports/content-source.ts";
 import { writeImage } from "./ports/image-sink.ts";
 import { openImageRecord, type PlacedLayer } from "./ports/image-source.ts";
 import { openLayerRecord, type StoreRoot } from "./ports/layer-source.ts";
-import { Records } from "./records.ts";
+import { type Change, Records } from "./records.ts";
+import { computeUsage } from "./usage.ts";
+import { verifyStore } from "./verify.ts";
 
 export interface OpenStoreOptions {
   /** Taken over: the store closes it. */
@@ -74,19 +86,21 @@ export class ContainersStorage
     LayerSource,
     LayerSink<CsWriteLayerOptions>,
     TreeSource,
-    AsyncDisposable
+    Backend
 {
   readonly kind = "containers-storage";
   readonly readOnly: boolean;
   /** The store's own directories and indexes. */
   readonly primary: StoreRoot;
   readonly additional: readonly StoreRoot[];
+  readonly #lookup: Lookup;
   readonly #pool: Pool;
   readonly #ownPool: boolean;
 
   private constructor(primary: StoreRoot, additional: readonly StoreRoot[], options: OpenStoreOptions) {
     this.primary = primary;
     this.additional = additional;
+    this.#lookup = new Lookup([primary, ...additional]);
     this.readOnly = options.readOnly === true;
     this.#ownPool = options.pool === undefined;
     this.#pool = options.pool ?? createPool({ size: 0 });
@@ -146,77 +160,133 @@ export class ContainersStorage
    * id that only one has.
    */
   async findImage(reference: string, options?: OperationOptions): Promise<ImageRecord | undefined> {
-    return (await this.#findImage(reference, options?.signal))?.record;
+    return (await this.#lookup.findImage(reference, options?.signal))?.record;
   }
 
-  async #findImage(
+  // The contract
+
+  get traits(): BackendTraits {
+    const { driver } = this.primary.places;
+    return {
+      digest: "sha256",
+      verity: "off",
+      readOnly: this.readOnly,
+      adopts: ["clone"],
+      formats: { read: ["overlay", "vfs"], written: "overlay" },
+      features: driver === "overlay" ? [] : [driver],
+    };
+  }
+
+  async inspect(options?: InspectOptions): Promise<Inspection> {
+    return await inspectStore(this.primary, this.additional.length, options?.signal);
+  }
+
+  /** Every image by each of its names, images without one, and containers. */
+  async *roots(options?: RootsOptions): AsyncGenerator<Root> {
+    yield* await listRoots(this.primary, options?.signal);
+  }
+
+  async *verify(options: VerifyOptions = {}): AsyncGenerator<Finding> {
+    this.primary.places.assertOpen();
+    const { depth = "content", signal } = options;
+    const others = new Set<string>();
+    for (const { records } of this.additional)
+      for (const { id } of await records.layers(signal)) others.add(id);
+    yield* verifyStore(this.primary, { depth, ...defined({ signal }), hasLayer: (id) => others.has(id) });
+  }
+
+  async usage(options: UsageOptions = {}): Promise<Usage> {
+    return await computeUsage(this.primary, options);
+  }
+
+  /** Layers that nothing stands on and that are older than a day, and what programs that died have left. */
+  async planGc(options: GcOptions = {}): Promise<GcPlan> {
+    return await planGc(this.primary, options.keep ?? [], options.signal);
+  }
+
+  async applyGc(plan: GcPlan, options?: GcApplyOptions): Promise<GcResult> {
+    this.primary.places.assertOpen();
+    return await applyGc(this.primary, plan, options?.signal);
+  }
+
+  // Names and removal
+
+  /** Changes the names of an image, which may be given by any reference. Returns those it then has. */
+  async changeNames(
     reference: string,
-    signal: AbortSignal | undefined,
-  ): Promise<{ readonly root: StoreRoot; readonly record: ImageRecord } | undefined> {
-    const digest = parseDigestOptional(reference.startsWith("@") ? reference.slice(1) : reference);
-    const byId = /@([0-9a-f]{64})$/.exec(reference)?.[1];
-    const name = parseNameOptional(reference);
-    for (const root of this.#roots) {
-      const table = await root.records.images(signal);
-      const find = (): ImageRecord | undefined => {
-        if (digest !== undefined) return table.withDigest(digest)[0];
-        if (byId !== undefined) return table.get(byId);
-        const exact =
-          table.get(reference) ?? table.records.findLast(({ names }) => names.includes(reference));
-        if (exact !== undefined) return exact;
-        if (name !== undefined) {
-          const printed = printDockerReference(name);
-          const named = table.records.findLast(({ names }) => names.includes(printed));
-          if (named !== undefined) return named;
-          const wanted = name.digest;
-          if (wanted !== undefined) {
-            return table
-              .withDigest(wanted)
-              .find(({ names }) => names.some((each) => repositoryIn(each) === repositoryOf(name)));
-          }
-        }
-        return /^[0-9a-f]{3,}$/.test(reference) ? table.find(reference) : undefined;
-      };
-      const record = find();
-      if (record !== undefined) return { root, record };
-    }
-    return undefined;
+    change: NamesChange,
+    options?: OperationOptions,
+  ): Promise<readonly string[]> {
+    return await changeNames(this.primary, await this.#ownImage(reference, options), change, options?.signal);
   }
 
-  async #findLayer(id: string, signal: AbortSignal | undefined): Promise<PlacedLayer | undefined> {
-    for (const root of this.#roots) {
-      const record = (await root.records.layers(signal)).get(id);
-      if (record !== undefined) return { root, record };
-    }
-    return undefined;
+  /**
+   * Removes an image, all its names, and the layers that only it needed. Throws `containers-storage/image-in-use` if a
+   * container uses it.
+   */
+  async deleteImage(reference: string, options?: OperationOptions): Promise<DeletedImage> {
+    const id = await this.#ownImage(reference, options);
+    const select = ({ images }: Change): ImageRecord[] => images.records.filter((record) => record.id === id);
+    const [deleted] = await deleteImages(this.primary, select, options?.signal);
+    if (deleted !== undefined) return deleted;
+    throw containersStorageErrors.error("image-not-found", `image not known: ${reference}`, {
+      context: { image: id },
+    });
   }
 
-  /** A layer and those below it, lowest first. Throws `containers-storage/layer-not-found`, `layer-incomplete`. */
-  async chain(top: string | undefined, options?: OperationOptions): Promise<readonly PlacedLayer[]> {
-    const chain: PlacedLayer[] = [];
-    const seen = new Set<string>();
-    for (let id = top; id !== undefined;) {
-      if (seen.has(id)) {
-        throw containersStorageErrors.error("record-invalid", `layer ${id} is below itself`, {
-          context: { layer: id },
-        });
-      }
-      seen.add(id);
-      const placed: PlacedLayer | undefined = await this.#findLayer(id, options?.signal);
-      if (placed === undefined) {
-        throw containersStorageErrors.error("layer-not-found", `layer not known: ${id}`, {
-          context: { layer: id },
-        });
-      }
-      if (isIncomplete(placed.record)) {
-        throw containersStorageErrors.error("layer-incomplete", `layer ${id} is incomplete`, {
-          context: { layer: id },
-        });
-      }
-      chain.push(placed);
-      id = placed.record.parent;
+  /** Removes one layer, which nothing may stand on. */
+  async deleteLayer(reference: string, options?: OperationOptions): Promise<void> {
+    const found = (await this.primary.records.layers(options?.signal)).find(reference);
+    await deleteLayer(this.primary, found?.id ?? reference, options?.signal);
+  }
+
+  /** Removes images without a name that no container uses. */
+  async pruneDangling(options?: OperationOptions): Promise<readonly DeletedImage[]> {
+    return await this.#prune(({ names }) => names.length === 0, options);
+  }
+
+  /**
+   * Removes every image that has none of these names, which are normalised; images that a container uses stay. An image
+   * without a name always goes.
+   */
+  async pruneExcept(roots: Iterable<string>, options?: OperationOptions): Promise<readonly DeletedImage[]> {
+    const kept = new Set([...roots].map(normalName));
+    return await this.#prune(({ names }) => !names.some((name) => kept.has(name)), options);
+  }
+
+  async #prune(
+    isGarbage: (image: ImageRecord) => boolean,
+    options: OperationOptions | undefined,
+  ): Promise<readonly DeletedImage[]> {
+    this.primary.places.assertOpen();
+    const select = ({ images, containers }: Change): ImageRecord[] => {
+      const used = new Set(containers.map(({ image }) => image));
+      return images.records.filter((record) => isGarbage(record) && !used.has(record.id));
+    };
+    return await deleteImages(this.primary, select, options?.signal);
+  }
+
+  /** Sizes by the records, as podman says them. */
+  async diskUsage(options?: OperationOptions): Promise<DiskUsage> {
+    return await diskUsage(this.primary, options?.signal);
+  }
+
+  /** The id of an image of this store. One of an additional store only is not this store's to change. */
+  async #ownImage(reference: string, options: OperationOptions | undefined): Promise<string> {
+    const found = await this.#lookup.findImage(reference, options?.signal);
+    if (found === undefined) {
+      throw containersStorageErrors.error("image-not-found", `image not known: ${reference}`, {
+        context: { ref: reference },
+      });
     }
-    return chain.reverse();
+    if (found.root === this.primary) return found.record.id;
+    throw containersStorageErrors.error(
+      "store-read-only",
+      `image ${found.record.id} is in an additional store`,
+      {
+        context: { image: found.record.id },
+      },
+    );
   }
 
   // Images
@@ -231,9 +301,9 @@ export class ContainersStorage
   }
 
   async openImage(reference: string, options?: OperationOptions): Promise<Image | undefined> {
-    const found = await this.#findImage(reference, options?.signal);
+    const found = await this.#lookup.findImage(reference, options?.signal);
     if (found === undefined) return undefined;
-    return openImageRecord(found.root, found.record, await this.chain(found.record.layer, options));
+    return openImageRecord(found.root, found.record, await this.#lookup.chain(found.record.layer, options));
   }
 
   /** Names are normalised; what another image is called it is not called any more. */
@@ -272,9 +342,9 @@ export class ContainersStorage
     places.assertOpen();
     places.requireWritable();
     const { parent, signal } = options;
-    if (parent !== undefined) await this.chain(parent, options);
+    if (parent !== undefined) await this.#lookup.chain(parent, options);
     const id = layerId(parent, layer.diffId);
-    const elsewhere = parent === undefined ? undefined : (await this.#findLayer(parent, signal))?.root;
+    const elsewhere = parent === undefined ? undefined : (await this.#lookup.findLayer(parent, signal))?.root;
     const existing = (await records.layers(signal)).get(id);
     const { clone } = options;
     if (existing !== undefined && !isIncomplete(existing)) {
@@ -297,7 +367,7 @@ export class ContainersStorage
 
   /** A layer's own diff directory as a tree, with overlay's marks in it. */
   async readLayerTree(id: string, options?: OperationOptions): Promise<Tree> {
-    const placed = await this.#findLayer(id, options?.signal);
+    const placed = await this.#lookup.findLayer(id, options?.signal);
     if (placed === undefined) {
       throw containersStorageErrors.error("layer-not-found", `layer not known: ${id}`, {
         context: { layer: id },
@@ -308,15 +378,17 @@ export class ContainersStorage
 
   /** What a mount of an image, by any reference, or of a layer, by its id, would show. */
   async readTree(id: string, options?: OperationOptions): Promise<SourcedTree> {
-    const image = await this.#findImage(id, options?.signal);
+    const image = await this.#lookup.findImage(id, options?.signal);
     const top =
-      image === undefined ? (await this.#findLayer(id, options?.signal))?.record.id : image.record.layer;
+      image === undefined
+        ? (await this.#lookup.findLayer(id, options?.signal))?.record.id
+        : image.record.layer;
     if (image === undefined && top === undefined) {
       throw containersStorageErrors.error("image-not-found", `neither an image nor a layer: ${id}`, {
         context: { ref: id },
       });
     }
-    const chain = await this.chain(top, options);
+    const chain = await this.#lookup.chain(top, options);
     const [last] = chain.slice(-1);
     if (last?.root.places.driver === "vfs") {
       return { tree: readPlacedTree(last, options?.signal), contents: contentsOf(chain) };
@@ -334,57 +406,4 @@ export class ContainersStorage
 function readPlacedTree({ root, record }: PlacedLayer, signal: AbortSignal | undefined): Tree {
   using diff = root.places.dir("content").openDir(root.places.diffPath(record.id));
   return readDiffTree(diff, { prefix: record.id, ...defined({ signal }) });
-}
-
-/** Contents by layer and path. */
-function contentsOf(chain: readonly PlacedLayer[]): ContentSource {
-  const roots = new Map(chain.map(({ root, record }) => [record.id, root]));
-  return {
-    openContent({ key }, size): Content {
-      const slash = key.indexOf("/");
-      const id = key.slice(0, slash);
-      const path = key.slice(slash + 1) as ByteString;
-      const root = roots.get(id);
-      if (root === undefined) {
-        throw containersStorageErrors.error("layer-not-found", `layer not known: ${id}`, {
-          context: { layer: id },
-        });
-      }
-      const dir = root.places.dir("content");
-      const name = `${root.places.diffPath(id)}/${path}` as ByteString;
-      return {
-        size,
-        file: { dir, name },
-        async *read() {
-          using file = dir.openFile(name);
-          const found = file.stat().size;
-          if (found !== size) {
-            throw containersStorageErrors.error(
-              "layer-content-mismatch",
-              `"${path}" has ${found} of ${size} bytes`,
-              {
-                context: { path, layer: id },
-              },
-            );
-          }
-          for (let offset = 0; offset < size;) {
-            const buffer = Buffer.allocUnsafeSlow(Math.min(1 << 20, size - offset));
-            const count = file.readFull(buffer, offset);
-            if (count < buffer.length) {
-              throw containersStorageErrors.error("layer-content-mismatch", `"${path}" became shorter`, {
-                context: { path, layer: id },
-              });
-            }
-            yield buffer;
-            offset += count;
-          }
-        },
-      };
-    },
-  };
-}
-
-function repositoryIn(name: string): string | undefined {
-  const parsed = parseNameOptional(name);
-  return parsed === undefined ? undefined : repositoryOf(parsed);
 }

@@ -74,6 +74,8 @@ export interface ApplyResult {
   readonly crcs: readonly Crc64State[];
   readonly cloned: { readonly files: number; readonly bytes: number };
   readonly copied: { readonly files: number; readonly bytes: number };
+  /** The batch's memory, to be filled again. */
+  readonly data: Uint8Array<ArrayBuffer>;
 }
 
 const SCHILY = "SCHILY.xattr.";
@@ -135,17 +137,20 @@ function metadataOf(entry: TarEntry): EntryMetadata {
     // Labels are given by mounts, and belong to no layer.
     if (name !== "" && name !== SELINUX) xattrs.push([name, value]);
   }
-  const mtime = [entry.mtime.sec, entry.mtime.nsec] as const;
+  // A time before 1970 becomes the beginning of it.
+  const mtime = entry.mtime.sec < 0 ? EPOCH : ([entry.mtime.sec, entry.mtime.nsec] as const);
   const said = accessTime(entry);
   const isDirectory = entry.type === "directory";
   const atime = isDirectory || later(said, mtime) ? said : mtime;
   return { mode: entry.mode, uid: entry.uid, gid: entry.gid, times: { atime, mtime }, xattrs };
 }
 
+const EPOCH = [0, 0] as const;
+
 /** The time of access that a header has, or the epoch. */
 function accessTime(entry: TarEntry): readonly [number, number] {
   const match = /^(-?\d{1,15})(?:\.(\d{1,9})\d*)?$/.exec(entry.pax.get("atime" as ByteString) ?? "");
-  if (match === null || match[1]?.startsWith("-") === true) return [0, 0];
+  if (match === null || match[1]?.startsWith("-") === true) return EPOCH;
   return [Number(match[1]), Number((match[2] ?? "").padEnd(9, "0"))];
 }
 

@@ -16,14 +16,15 @@ const IN_ROOT = { resolution: "inRoot" } as const;
 export const applyEntries = defineTask(
   import.meta.url,
   "applyEntries",
-  (batch: ApplyBatch, { signal }): ApplyResult => {
+  (batch: ApplyBatch, context): ApplyResult => {
     using root = Dir.borrow(batch.dir, batch.label);
     using extractor = new Extractor(root, batch);
     for (const entry of batch.entries) {
-      throwIfCancelled(signal);
+      throwIfCancelled(context.signal);
       extractor.apply(entry);
     }
-    return extractor.result();
+    context.transfer(batch.data.buffer);
+    return { ...extractor.result(), data: batch.data };
   },
 );
 
@@ -43,7 +44,7 @@ class Extractor implements Disposable {
     this.#carry = batch.carry;
   }
 
-  result(): ApplyResult {
+  result(): Omit<ApplyResult, "data"> {
     return { crcs: this.#crcs, cloned: this.#cloned, copied: this.#copied };
   }
 

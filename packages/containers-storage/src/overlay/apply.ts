@@ -113,6 +113,8 @@ class Applier {
   #file: OpenFile | undefined;
   #clone: CloneFrom | undefined;
   #running: Promise<void> = Promise.resolve();
+  /** Memory of a batch that is done with. */
+  #spare: Uint8Array<ArrayBuffer> | undefined;
   /** The checksum of a file that goes on in the next batch. */
   #carry: Crc64State | undefined;
 
@@ -280,7 +282,8 @@ class Applier {
 
   #close(): void {
     this.#ready.push(this.#batch);
-    this.#batch = emptyBatch();
+    this.#batch = emptyBatch(this.#spare);
+    this.#spare = undefined;
   }
 
   /** Gives full batches to a worker, one at a time; with `all` also the one that is not full, and waits for it. */
@@ -308,6 +311,7 @@ class Applier {
       transfer: [batch.data.buffer],
       ...(signal === undefined ? {} : { signal }),
     });
+    this.#spare = result.data;
     this.#carry = undefined;
     for (const [index, slot] of batch.pieces.entries()) {
       const crc = result.crcs[index] as Crc64State;
@@ -329,6 +333,6 @@ interface OpenFile {
   at: number;
 }
 
-function emptyBatch(): Batch {
-  return { entries: [], data: new Uint8Array(BATCH_BYTES), fill: 0, pieces: [] };
+function emptyBatch(data = new Uint8Array(BATCH_BYTES)): Batch {
+  return { entries: [], data, fill: 0, pieces: [] };
 }

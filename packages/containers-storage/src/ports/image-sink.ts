@@ -26,6 +26,7 @@ import type { ImageRecord } from "../format/images-json.ts";
 import { layerId } from "../format/layer-id.ts";
 import { defined } from "../format/layers-json.ts";
 import { timeNow } from "../format/record.ts";
+import { withRecord } from "../image-records.ts";
 import {
   commitLayers,
   type LayerBlob,
@@ -218,7 +219,13 @@ async function layerFor(
       if (hasTar) return openLayerRecord(each, record);
     }
   }
-  return await image.openLayer(index, { signal });
+  const layer = await image.openLayer(index, { signal });
+  if (equalDigests(layer.diffId, diffId)) return layer;
+  throw containersStorageErrors.error(
+    "layer-digest-mismatch",
+    `layer ${index} of the image is ${printDigest(layer.diffId)}, its configuration says ${printDigest(diffId)}`,
+    { context: { digest: printDigest(diffId) } },
+  );
 }
 
 async function commitImage(
@@ -258,20 +265,10 @@ async function commitImage(
     const namesHistory =
       options.names === undefined ? record.namesHistory : nextHistory(record.namesHistory, names);
     record = { ...record, names, namesHistory, metadata: record.metadata ?? "{}" };
-    change.saveImages(placed(change.images.records, record));
+    change.saveImages(withRecord(change.images.records, record));
     crashPoint("containers-storage/write-image/after-record");
     return existing === undefined;
   });
-}
-
-/** The records with this one in its place or at the end, and its names taken from all others. */
-export function placed(records: readonly ImageRecord[], record: ImageRecord): ImageRecord[] {
-  const others = records.map((each) => {
-    if (each.id === record.id) return record;
-    const names = each.names.filter((name) => !record.names.includes(name));
-    return names.length === each.names.length ? each : { ...each, names };
-  });
-  return others.includes(record) ? others : [...others, record];
 }
 
 function newImage(

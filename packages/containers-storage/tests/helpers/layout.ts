@@ -1,13 +1,13 @@
 // An OCI layout read by hand, so that images can be written before and without a reader of layouts.
 
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 
 import type { Image, ImageLayer } from "@bootc-store/backend";
 import { type Digest, digestFromHex, parseDigest } from "@bootc-store/core";
-import { readSegments } from "@bootc-store/oci";
+import { readSegments, segmentBytes } from "@bootc-store/oci";
 
 interface Described {
   readonly mediaType: string;
@@ -75,4 +75,22 @@ async function* chunks(bytes: Buffer): AsyncGenerator<Uint8Array> {
 
 export function sha256(bytes: Uint8Array): Digest {
   return digestFromHex("sha256", createHash("sha256").update(bytes).digest("hex"));
+}
+
+/** Writes an image as a layout that the real tools read, with the tag `v1`. */
+export async function writeLayout(path: string, image: Image): Promise<void> {
+  const blobs = join(path, "blobs/sha256");
+  mkdirSync(blobs, { recursive: true });
+  for (const { digest, bytes } of [image.manifest, image.config])
+    writeFileSync(join(blobs, digest.hex), bytes);
+  for (const [at, { diffId }] of image.layers.entries()) {
+    const parts: Uint8Array[] = [];
+    for await (const bytes of segmentBytes((await image.openLayer(at)).segments())) parts.push(bytes);
+    writeFileSync(join(blobs, diffId.hex), Buffer.concat(parts));
+  }
+  writeFileSync(join(path, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
+  const { mediaType, digest, bytes } = image.manifest;
+  const annotations = { "org.opencontainers.image.ref.name": "v1" };
+  const described = { mediaType, digest: `sha256:${digest.hex}`, size: bytes.length, annotations };
+  writeFileSync(join(path, "index.json"), JSON.stringify({ schemaVersion: 2, manifests: [described] }));
 }
