@@ -14,3 +14,22 @@ export {
 export { type DeletedImage } from "./delete.ts";
 export { type DiskUsage, type ImageUsage } from "./disk-usage.ts";
 export { type NamesChange } from "./names.ts";
+export {
+  readStorageConf,
+  resolveStore,
+  type StorageEnvironment,
+  type StoreOptions,
+} from "./configuration.ts";
+export {
+  parseStorageReference,
+  printStorageReference,
+  type StorageReference,
+  type StoreReference,
+} from "./format/reference.ts";
+export {
+  type ConfList,
+  mergeStorageConf,
+  parseStorageConf,
+  type StorageConf,
+} from "./format/storage-conf.ts";
+export { openReferencedStore, type OpenReferenceOptions } from "./open.ts";

@@ -1,6 +1,5 @@
 import { type Digest, equalDigests } from "@bootc-store/core";
 
-import type { ContainerRecord } from "./format/containers-json.ts";
 import { digestsOf, type ImageRecord } from "./format/images-json.ts";
 import { isIncomplete, type LayerRecord } from "./format/layers-json.ts";
 
@@ -96,11 +95,4 @@ export function findRecord<T extends { readonly id: string; readonly names: read
   if (named !== undefined) return named;
   const starting = records.filter((record) => record.id.startsWith(reference));
   return starting.length === 1 ? starting[0] : undefined;
-}
-
-export function findContainer(
-  records: readonly ContainerRecord[],
-  reference: string,
-): ContainerRecord | undefined {
-  return findRecord(records, reference) ?? records.find((record) => record.layer === reference);
 }

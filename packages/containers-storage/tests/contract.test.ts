@@ -81,7 +81,7 @@ const scenarios = contractScenarios("containers-storage", { root: true }, async 
 });
 
 describeScenarios("the contract", scenarios, {
-  missing: (needs) => lab.missing({ ...(needs.root === undefined ? {} : { root: needs.root }) }),
+  missing: (needs) => lab.missing({ root: needs.root === true }),
   async scratch() {
     return lab.scratch();
   },

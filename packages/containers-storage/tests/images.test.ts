@@ -45,10 +45,10 @@ describe.skipIf(missing !== undefined)(`images${missing === undefined ? "" : ` (
       `@${id}`,
       `alpine@${id}`,
     ]) {
-      expect((await store.findImage(reference))?.id, reference).toBe(id);
+      expect([reference, (await store.findImage(reference))?.id]).toEqual([reference, id]);
     }
     for (const reference of ["busybox", `busybox@${digest}`, id.slice(0, 2), "f".repeat(64), ""]) {
-      expect(await store.findImage(reference), reference).toBeUndefined();
+      expect([reference, await store.findImage(reference)]).toEqual([reference, undefined]);
     }
   });
 

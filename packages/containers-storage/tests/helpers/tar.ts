@@ -8,7 +8,7 @@ export interface TarInit {
   readonly gid?: number;
   readonly mtime?: number;
   readonly link?: string;
-  readonly content?: Buffer | string;
+  readonly content?: string | Uint8Array;
   readonly device?: readonly [major: number, minor: number];
   readonly pax?: Readonly<Record<string, string>>;
 }
