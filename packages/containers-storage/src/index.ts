@@ -33,3 +33,5 @@ export {
   type StorageConf,
 } from "./format/storage-conf.ts";
 export { openReferencedStore, type OpenReferenceOptions } from "./open.ts";
+export { type BootcStore, type BootcStoreOptions, ensureBootcStore } from "./bootc/bootc-store.ts";
+export { type BoundImage, namesToKeep, parseBoundImage, readBoundImages } from "./bootc/bound-images.ts";

@@ -397,8 +397,13 @@ export class ContainersStorage
     return { tree: mergeTrees(trees, overlayRules), contents: contentsOf(chain) };
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Closes the directories, without waiting. */
+  close(): void {
     for (const { places } of [...this.additional, this.primary]) places[Symbol.dispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
     if (this.#ownPool) await this.#pool[Symbol.asyncDispose]();
   }
 }
