@@ -40,7 +40,7 @@ describe.skipIf(missing !== undefined)(`killed${missing === undefined ? "" : ` (
     let made = 0;
     const paths = (n: number): StorePaths => pathsIn(join(scratch.path, String(n)));
     const points = await eachCrashPoint({
-      step: LONG ? 1 : 23,
+      step: LONG ? 1 : 61,
       prepare(n) {
         const own = paths(n);
         return { command: program(own, "pull", LAYOUT, NAME), below: join(scratch.path, String(n)) };
@@ -71,7 +71,7 @@ describe.skipIf(missing !== undefined)(`killed${missing === undefined ? "" : ` (
     }
     const paths = (n: number): StorePaths => pathsIn(join(scratch.path, String(n)));
     const points = await eachCrashPoint({
-      step: LONG ? 1 : 11,
+      step: LONG ? 1 : 37,
       prepare(n) {
         const own = paths(n);
         execFileSync("cp", ["-a", join(scratch.path, "full"), join(scratch.path, String(n))]);
@@ -119,7 +119,7 @@ describe.skipIf(missing !== undefined)(
         expect(traced.result.code).toBe(0);
         const total = traced.calls.length;
         expect(total).toBeGreaterThan(0);
-        const step = LONG ? 1 : Math.ceil(total / 4);
+        const step = LONG ? 1 : Math.ceil(total / 2);
         for (let n = 1; n <= total; n += step) {
           const one = join(scratch.path, `n${n}`);
           cpSync(from, one, { recursive: true });
