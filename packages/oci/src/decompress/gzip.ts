@@ -7,7 +7,7 @@ import { ociErrors } from "../errors.ts";
 import { through } from "./through.ts";
 
 /** Bytes of output made at once; small ones cost more in turns than in memory saved. */
-export const OUTPUT_CHUNK = 512 << 10;
+export const OUTPUT_CHUNK = 256 << 10;
 
 /** The output of a gzip stream. Throws `oci/compressed-invalid`, `oci/compressed-truncated`. */
 export async function* gunzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

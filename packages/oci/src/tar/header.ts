@@ -6,10 +6,11 @@
 //   ustar: prefix 345,155   star: prefix 345,131, then times, "tar\0" at 508
 //   GNU: atime 345,12  ctime 357,12  sparse 386, 4 × (offset 12, size 12)  more 482,1  real size 483,12
 
-import { type ByteString, byteString } from "@bootc-store/core";
+import type { ByteString } from "@bootc-store/core";
 
 import { ociErrors } from "../errors.ts";
 import type { TarFormat } from "./entry.ts";
+import { latin1 } from "./latin1.ts";
 import { parseNumber, parseOctal } from "./number.ts";
 
 export const BLOCK = 512;
@@ -75,14 +76,14 @@ export function parseHeader(block: Uint8Array, offset: number): RawHeader {
 /** A string that ends at its first NUL or fills the field. */
 export function string(block: Uint8Array, at: number, size: number): ByteString {
   const nul = block.indexOf(0, at);
-  return byteString(block.subarray(at, nul < 0 || nul > at + size ? at + size : nul));
+  return latin1(block, at, nul < 0 || nul > at + size ? at + size : nul);
 }
 
 function formatOf(block: Uint8Array): TarFormat {
-  const magic = byteString(block.subarray(257, 265));
+  const magic = latin1(block, 257, 265);
   if (magic === "ustar  \0") return "gnu";
   if (!magic.startsWith("ustar\0")) return "v7";
-  return byteString(block.subarray(508, 512)) === "tar\0" ? "star" : "ustar";
+  return latin1(block, 508, 512) === "tar\0" ? "star" : "ustar";
 }
 
 /** The sum of all bytes, the checksum's own taken as blanks; old programs summed them as signed. */

@@ -13,6 +13,6 @@ export interface TarLimits {
 export const TAR_LIMITS: TarLimits = {
   extended: 1 << 20,
   sparse: 10_000,
-  prelude: 8 << 20,
+  prelude: 4 << 20,
   expanded: 2 ** 36,
 };

@@ -2,11 +2,12 @@
 // over the data can hash, split and list it; every byte that goes in comes out again as `inline` or `data`, in
 // order, so that what it reports can be laid end to end to the same tar.
 
-import { type ByteString, byteString, concatBytes } from "@bootc-store/core";
+import { type ByteString, concatBytes } from "@bootc-store/core";
 
 import { ociErrors } from "../errors.ts";
 import type { SparsePiece, TarEntry, TarEntryType } from "./entry.ts";
 import { BLOCK, isZeroBlock, parseHeader, type RawHeader } from "./header.ts";
+import { latin1 } from "./latin1.ts";
 import { TAR_LIMITS, type TarLimits } from "./limits.ts";
 import { parsePax, parsePaxNumber, parsePaxTime } from "./pax.ts";
 import { checkPieces, gnuRealSize, parseGnuSparse, type PaxSparse, paxSparse } from "./sparse.ts";
@@ -366,5 +367,5 @@ function paddingOf(size: number): number {
 
 function untilNul(bytes: Uint8Array): ByteString {
   const nul = bytes.indexOf(0);
-  return byteString(nul < 0 ? bytes : bytes.subarray(0, nul));
+  return latin1(bytes, 0, nul < 0 ? bytes.length : nul);
 }

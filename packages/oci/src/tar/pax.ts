@@ -1,9 +1,10 @@
 // Pax extended headers: records of `LENGTH KEY=VALUE\n`, where LENGTH counts the whole record. Values are bytes and
 // may have anything in them, newlines and `=` included. POSIX.1-2001, pax, "pax Extended Header".
 
-import { type ByteString, byteString } from "@bootc-store/core";
+import type { ByteString } from "@bootc-store/core";
 
 import { ociErrors } from "../errors.ts";
+import { latin1 } from "./latin1.ts";
 
 const SPACE = 0x20;
 const EQUALS = 0x3d;
@@ -15,15 +16,15 @@ export function parsePax(bytes: Uint8Array): [key: ByteString, value: ByteString
   let at = 0;
   while (at < bytes.length) {
     const space = bytes.indexOf(SPACE, at);
-    const digits = space < 0 ? "" : byteString(bytes.subarray(at, Math.min(space, at + 12)));
+    const digits = space < 0 ? "" : latin1(bytes, at, Math.min(space, at + 12));
     const length = /^[0-9]+$/.test(digits) ? Number(digits) : 0;
     const end = at + length;
     if (length < 5 || end > bytes.length || bytes[end - 1] !== NEWLINE)
       throw malformed(at, "a record has a wrong length");
     const equals = bytes.indexOf(EQUALS, space + 1);
     if (equals < 0 || equals >= end - 1) throw malformed(at, "a record has no value");
-    const key = byteString(bytes.subarray(space + 1, equals));
-    const value = byteString(bytes.subarray(equals + 1, end - 1));
+    const key = latin1(bytes, space + 1, equals);
+    const value = latin1(bytes, equals + 1, end - 1);
     if (key === "" || key.includes("\0")) throw malformed(at, "a record has no key, or a NUL in it");
     if (NO_NUL.has(key) && value.includes("\0")) throw malformed(at, `the value of "${key}" has a NUL in it`);
     records.push([key, value]);

@@ -1,7 +1,9 @@
 // Extended attributes of a tar's entry. GNU tar, star, Go and libarchive write `SCHILY.xattr.NAME` with the
 // value as it is; libarchive writes `LIBARCHIVE.xattr.NAME` with name percent-encoded and value in base64 as well.
 
-import { type ByteString, byteString } from "@bootc-store/core";
+import type { ByteString } from "@bootc-store/core";
+
+import { latin1 } from "./latin1.ts";
 
 const SCHILY = "SCHILY.xattr.";
 const LIBARCHIVE = "LIBARCHIVE.xattr.";
@@ -38,5 +40,5 @@ function unpercent(text: string): ByteString {
 
 function unbase64(text: ByteString): ByteString | undefined {
   if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return undefined;
-  return byteString(Buffer.from(text, "base64"));
+  return latin1(Buffer.from(text, "base64"));
 }
