@@ -4,6 +4,7 @@ import { compare, type ComparisonResult, machineLine, markdownTable, openLab } f
 import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
 import { comparisons } from "../bench/comparisons.ts";
 import { inputNames, openInput } from "../bench/inputs.ts";
+import { layerComparisons } from "../bench/layers.ts";
 import { cacheOption, log, print } from "./options.ts";
 
 function rounds(value: string): number {
@@ -34,7 +35,11 @@ export function benchCommand() {
   return new Command("bench")
     .description("measure ours and the real tools in turn, on trees made from Debian packages or from a seed")
     .addOption(cacheOption())
-    .option("--input <name>", `one of ${inputNames.join(", ")}; may be repeated (default: os)`, collect)
+    .option(
+      "--input <name>",
+      `one of ${inputNames.join(", ")}, or layer; may be repeated (default: os)`,
+      collect,
+    )
     .option("--rounds <n>", "rounds that count", rounds, 5)
     .option("--seed <n>", "of the inputs that are made from one", rounds, 1)
     .option("--write <file>", "write the page there as well")
@@ -43,10 +48,13 @@ export function benchCommand() {
       try {
         const results: ComparisonResult[] = [];
         for (const name of input) {
-          await using tree = await openInput(name, lab, seed, log);
           await using scratch = lab.scratch("bench");
-          for (const comparison of comparisons(tree, scratch.path))
-            results.push(await compare({ ...comparison, rounds: count }, log));
+          await using tree = name === "layer" ? undefined : await openInput(name, lab, seed, log);
+          const list =
+            tree === undefined
+              ? await layerComparisons(lab, scratch.path, seed, log)
+              : comparisons(tree, scratch.path);
+          for (const comparison of list) results.push(await compare({ ...comparison, rounds: count }, log));
         }
         print(machineLine());
         print(markdownTable(results).trimEnd());

@@ -35,7 +35,7 @@ export function sniffCompression(head: Uint8Array): Compression {
 }
 
 /**
- * The decompressed bytes of a stream. Throws `oci/compressed-invalid`, `oci/compressed-truncated`,
+ * The decompressed bytes of a stream. Each chunk has been taken whole when the next one is asked for. Throws `oci/compressed-invalid`, `oci/compressed-truncated`,
  * `oci/decompressed-too-large`, `oci/zstd-window`, `oci/compression-unsupported`.
  */
 export async function* decompress(
@@ -72,8 +72,8 @@ async function peek(
   while (length < size) {
     const { done, value } = await chunks.next();
     if (done === true) break;
-    first.push(value);
     length += value.length;
+    first.push(length < size ? value.slice() : value);
   }
   async function* all(): AsyncGenerator<Uint8Array> {
     try {

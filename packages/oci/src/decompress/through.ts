@@ -28,7 +28,8 @@ async function pump(
   try {
     for await (const chunk of chunks) {
       if (signal.aborted || engine.destroyed) return;
-      if (!engine.write(chunk)) await drained(engine, signal);
+      // Until it has been taken whole: whoever gave the chunk may write over it then.
+      await taken(engine, chunk, signal);
     }
     if (!engine.destroyed) engine.end();
   } catch (error) {
@@ -36,18 +37,18 @@ async function pump(
   }
 }
 
-/** Until the stream takes more, or is at its end however that came. */
-async function drained(engine: Transform, signal: AbortSignal): Promise<void> {
+/** Until the stream is done with a chunk, or is at its end however that came. */
+async function taken(engine: Transform, chunk: Uint8Array, signal: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => {
     const done = (): void => {
-      engine.off("drain", done);
       engine.off("close", done);
       signal.removeEventListener("abort", done);
       resolve();
     };
-    engine.on("drain", done);
     engine.on("close", done);
     signal.addEventListener("abort", done);
+    // An error comes out of the stream as well, where it is thrown.
+    engine.write(chunk, done);
     if (engine.destroyed || signal.aborted) done();
   });
 }

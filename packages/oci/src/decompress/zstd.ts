@@ -62,7 +62,8 @@ async function* decodeFrame(
       else yield* decodeLarge(asyncOf(parts), header, maxWindow);
       return;
     }
-    parts.push(event.bytes);
+    // A copy, since the next chunk may be written over this one.
+    parts.push(event.bytes.slice());
     size += event.bytes.length;
   }
   yield* decodeLarge(restOf(events, parts), header, maxWindow);

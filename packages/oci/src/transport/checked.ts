@@ -39,11 +39,15 @@ function wrongSize(digest: Digest, size: number, found: string, what: string): E
 }
 
 /** The content, checked as it is read. Refused at once if its place already knows another size. */
-export function checkedBlob(content: BlobContent, descriptor: Descriptor): AsyncGenerator<Uint8Array> {
+export function checkedBlob(
+  content: BlobContent,
+  descriptor: Descriptor,
+  reuse = false,
+): AsyncGenerator<Uint8Array> {
   if (content.size !== undefined && content.size !== descriptor.size) {
     throw wrongSize(descriptor.digest, descriptor.size, String(content.size), "blob");
   }
-  return checkedChunks(content.read(), descriptor);
+  return checkedChunks(content.read({ reuse }), descriptor);
 }
 
 /** The whole content, checked. Throws `oci/document-too-large` above `limit`. */

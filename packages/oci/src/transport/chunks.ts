@@ -8,15 +8,22 @@ const CHUNK = 256 << 10;
 /** How long reading goes on before the event loop has a turn. */
 const TURN_MS = 20;
 
-/** The bytes of a file from `start`, all of it or `size` of them. Throws `oci/content-size` where it has fewer. */
+/**
+ * The bytes of a file from `start`, all of it or `size` of them. Throws `oci/content-size` where it has fewer.
+ * @param reuse whether each chunk may be written over when the next one is asked for: half of what collecting the
+ *   garbage of a large layer costs is for the buffers it was read into.
+ */
 export async function* fileChunks(
   file: File,
   start = 0,
   size = Number.MAX_SAFE_INTEGER,
+  reuse = false,
 ): AsyncGenerator<Uint8Array> {
+  const shared = reuse ? Buffer.allocUnsafeSlow(Math.min(CHUNK, size)) : undefined;
   let turn = performance.now();
   for (let at = start, left = size; left > 0;) {
-    const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK, left));
+    const wanted = Math.min(CHUNK, left);
+    const buffer = shared?.subarray(0, wanted) ?? Buffer.allocUnsafeSlow(wanted);
     const count = file.readFull(buffer, at);
     if (count > 0) yield count === buffer.length ? buffer : buffer.subarray(0, count);
     at += count;

@@ -35,9 +35,9 @@ export class DirStore implements FileStore {
     return {
       size: found.size,
       file: { dir, name: path },
-      async *read() {
+      async *read({ reuse = false } = {}) {
         using file = dir.openFile(path);
-        yield* fileChunks(file);
+        yield* fileChunks(file, 0, undefined, reuse);
       },
     };
   }

@@ -11,8 +11,11 @@ import type { ContentFile } from "../tar/segments.ts";
 export interface BlobContent {
   /** Bytes, where the place knows. */
   readonly size?: number;
-  /** Can be called once. */
-  read(): AsyncIterable<Uint8Array>;
+  /**
+   * Can be called once. With `reuse` a chunk is the caller's only until it asks for the next; a place that cannot make
+   * use of that does not have to.
+   */
+  read(options?: { readonly reuse?: boolean }): AsyncIterable<Uint8Array>;
   /** Where the bytes are a file of their own, so that they can be cloned. */
   readonly file?: ContentFile<Dir>;
 }

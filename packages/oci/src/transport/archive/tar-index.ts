@@ -63,7 +63,7 @@ export class TarIndex implements FileStore {
     }
     if (member === undefined) return undefined;
     const { offset, size } = member;
-    return { size, read: () => fileChunks(this.#file, offset, size) };
+    return { size, read: ({ reuse = false } = {}) => fileChunks(this.#file, offset, size, reuse) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
