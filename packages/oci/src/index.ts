@@ -160,3 +160,21 @@ export {
   type ImageTransportSink,
   type ImageTransportSource,
 } from "./transport/port.ts";
+export { isEstargz, readEstargzFooter, readEstargzToc } from "./toc/estargz.ts";
+export {
+  checkTocEntries,
+  parseToc,
+  type Toc,
+  type TocChunk,
+  type TocEntry,
+  type TocEntryType,
+} from "./toc/toc.ts";
+export {
+  type ChunkedPositions,
+  isZstdChunked,
+  type Position,
+  type ReadRange,
+  readZstdChunkedFooter,
+  readZstdChunkedToc,
+  tarSplitEntries,
+} from "./toc/zstd-chunked.ts";

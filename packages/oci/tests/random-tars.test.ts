@@ -297,7 +297,7 @@ test.skipIf(missing !== undefined)(
         const rebuilt = Buffer.concat(
           await Array.fromAsync(segmentBytes(readSegments(chunked(bytes, next)))),
         );
-        expect(rebuilt.equals(bytes), `${about}`).toBe(true);
+        expect(rebuilt.equals(bytes), `in ${about}`).toBe(true);
         const entries: TarEntry[] = [];
         for await (const item of readTar(chunked(bytes, next)))
           if (item.kind === "entry") entries.push(item.entry);
@@ -305,8 +305,8 @@ test.skipIf(missing !== undefined)(
           .trimEnd()
           .split("\n")
           .map(normal);
-        expect(entries.map(listed).map(normal), `${about}`).toEqual(lines);
-        expect(entries.map(pythonRow), `${about}`).toEqual(rows[at]);
+        expect(entries.map(listed).map(normal), `in ${about}`).toEqual(lines);
+        expect(entries.map(pythonRow), `in ${about}`).toEqual(rows[at]);
         counts.tars++;
         counts.entries += entries.length;
         counts.xattrs += entries.filter(({ xattrs }) => xattrs.size > 0).length;

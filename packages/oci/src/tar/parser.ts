@@ -129,15 +129,19 @@ export class TarParser {
    * padding included, are not to be pushed.
    */
   passOver(): number {
-    let passed = 0;
-    if (this.#state === "data") {
-      passed += this.#advance(this.#remaining);
-      this.#endContent();
-    }
+    let passed = this.passContent();
     if (this.#state === "padding") {
       passed += this.#advance(this.#remaining);
       this.#state = "header";
     }
+    return passed;
+  }
+
+  /** {@link TarParser.passOver} without the padding, which is then to be pushed. */
+  passContent(): number {
+    if (this.#state !== "data") return 0;
+    const passed = this.#advance(this.#remaining);
+    this.#endContent();
     return passed;
   }
 

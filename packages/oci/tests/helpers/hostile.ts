@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 
 import { isStoreError, utf8 } from "@bootc-store/core";
-import { Dir, File } from "@bootc-store/linux";
+import { Dir } from "@bootc-store/linux";
 import { composefsRsRules, LayerMerge, type MergeRules, overlayRules } from "@bootc-store/tree";
 
 import { decompress, layerEntries, type LayerEntriesOptions, readTar } from "../../src/index.ts";
@@ -18,7 +18,7 @@ const RULES: readonly MergeRules[] = [overlayRules, composefsRsRules];
 
 async function* fileOf(path: string): AsyncGenerator<Uint8Array> {
   using root = Dir.openHost(utf8("/"));
-  using file: File = root.openFile(utf8(path.slice(1)));
+  using file = root.openFile(utf8(path.slice(1)));
   for (;;) {
     const buffer = Buffer.allocUnsafe(1 << 16);
     const count = file.read(buffer);
