@@ -21,10 +21,18 @@ export const cliErrors = defineErrors("cli", {
 /** How each stand-in is loaded, by its tool's name: only the one that was called is. */
 export const DROP_INS: ReadonlyMap<string, () => Promise<DropIn>> = new Map([
   ["ostree", async () => (await import("@bootc-store/ostree/drop-in")).ostreeDropIn],
+  ["mkcomposefs", async () => (await import("@bootc-store/composefs/drop-ins")).mkcomposefs],
+  ["composefs-info", async () => (await import("@bootc-store/composefs/drop-ins")).composefsInfo],
+  ["composefs-dump", async () => (await import("@bootc-store/composefs/drop-ins")).composefsDump],
 ]);
 
 /** Names under which the program can be called. */
 export const NAMES: readonly string[] = ["bootc-store", ...DROP_INS.keys()];
+
+/** Stand-ins that are also commands of ours: `bootc-store composefs mkcomposefs …`. */
+export const IN_GROUPS: ReadonlyMap<string, readonly string[]> = new Map([
+  ["composefs", ["mkcomposefs", "composefs-info", "composefs-dump"]],
+]);
 
 const CALLED_AS = "--called-as=";
 
@@ -40,7 +48,11 @@ export function calledAs(
   if (first?.startsWith(CALLED_AS) === true)
     return { name: first.slice(CALLED_AS.length), rest: args.slice(1) };
   const name = basename(calledBy).replace(/\.[cm]?[jt]s$/, "");
-  return { name: DROP_INS.has(name) ? name : "bootc-store", rest: args };
+  if (DROP_INS.has(name)) return { name, rest: args };
+  // The arguments of a stand-in are its own, so they are not looked at as if they were ours.
+  const [, second = "", ...behind] = args;
+  if (IN_GROUPS.get(first ?? "")?.includes(second) === true) return { name: second, rest: behind };
+  return { name: "bootc-store", rest: args };
 }
 
 export async function runDropIn(name: string, args: readonly string[], context: AppContext): Promise<number> {

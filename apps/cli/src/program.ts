@@ -3,13 +3,20 @@ import { storageCommands } from "@bootc-store/storage/commands";
 import { Command } from "@commander-js/extra-typings";
 import { CommanderError } from "commander";
 
+import { composefsCommands } from "./commands/composefs.ts";
 import { copyCommand } from "./commands/copy.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { dropinsCommand } from "./commands/dropins.ts";
 import type { AppContext } from "./context.ts";
 
 /** Everything the program can do. Modules are listed, not discovered. */
-const MODULES: readonly CommandModule[] = [storageCommands, copyCommand, doctorCommand, dropinsCommand];
+const MODULES: readonly CommandModule[] = [
+  storageCommands,
+  composefsCommands,
+  copyCommand,
+  doctorCommand,
+  dropinsCommand,
+];
 
 /** Runs a command and returns its exit code. */
 export async function runProgram(

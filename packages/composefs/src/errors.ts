@@ -37,6 +37,15 @@ export const composefsErrors = defineErrors("composefs", {
     meaning: "Content could be neither cloned nor linked, and copying it was not allowed.",
     hint: "Allow copies, or keep both stores on one file system with reflinks.",
   },
+  "source-changed": {
+    kind: "conflict",
+    meaning: "A file was changed while an image was made of its directory.",
+    hint: "Make the image of a directory that nobody writes to, such as a snapshot.",
+  },
+  "attributes-too-large": {
+    kind: "unsupported",
+    meaning: "The extended attributes of a file are more than an image can hold.",
+  },
   "content-size": { kind: "corrupt", meaning: "A content has more or fewer bytes than was said." },
   "stream-missing": { kind: "not-found", meaning: "There is no stream of that name." },
   "stream-invalid": { kind: "corrupt", meaning: "A file is no splitstream, or its sections lie." },

@@ -1,5 +1,8 @@
 export { ALGORITHMS, type ComposefsAlgorithm } from "./algorithm.ts";
 export { type BackendOptions, ComposefsBackend } from "./backend.ts";
+export { readDirectory, type ReadDirectory, type ReadDirectoryOptions } from "./directory/read-directory.ts";
+export { type ScanOptions } from "./directory/scan.ts";
+export { type Placed } from "./directory/tasks.ts";
 export { composefsErrors } from "./errors.ts";
 export { type ErofsVersion, parseMeta, printMeta, type RepositoryMeta } from "./format/meta-json.ts";
 export { COMPOSEFS_LIMITS, type ComposefsLimits } from "./limits.ts";

@@ -8,6 +8,7 @@ test("the public names change on purpose only", () => {
       "C_DEFAULT_FORMAT",
       "checkImage",
       "erofsErrors",
+      "escapeField",
       "imageOfTree",
       "imageTables",
       "isDirectory",

@@ -1,0 +1,185 @@
+// What a worker does with the files of a directory: digests, and where wanted content for a store of objects.
+
+import { type ByteString, isStoreError, utf8 } from "@bootc-store/core";
+import {
+  type CancelSignal,
+  cloneFile,
+  copyContent,
+  defineTask,
+  Dir,
+  enableVerity,
+  type File,
+  type FileStat,
+  hashFile,
+  type TempFile,
+  throwIfCancelled,
+  type VerityAlgorithm,
+} from "@bootc-store/linux";
+
+import { composefsErrors } from "../errors.ts";
+
+export interface MeasureInput {
+  /** Descriptor of the directory that the paths are below. */
+  readonly dir: number;
+  readonly paths: readonly ByteString[];
+  /** As they were when the directory was scanned, bytes. */
+  readonly sizes: readonly number[];
+  readonly algorithm: VerityAlgorithm;
+  /** Files of at most so many bytes are given back whole. */
+  readonly inlineMax: number;
+  /** Descriptor of the store that gets the other ones: `XX/…` by digest. */
+  readonly store?: number;
+}
+
+export interface MeasureOutput {
+  /** Of each file its digest, hexadecimal, or its bytes if it is that small. */
+  readonly found: readonly (string | Uint8Array)[];
+  readonly placed: Placed;
+}
+
+/** How many files came to a store in which way. */
+export interface Placed {
+  readonly reused: number;
+  readonly cloned: number;
+  readonly copied: number;
+  /** Bytes that were copied. */
+  readonly copiedBytes: number;
+}
+
+/**
+ * Measures a batch. A file that is not what the scan saw, or that changes while it is read, ends it with
+ * `composefs/source-changed`: an image must not have the size of one content and the digest of another.
+ */
+export const measureFiles = defineTask(
+  import.meta.url,
+  "measureFiles",
+  (input: MeasureInput, { signal }): MeasureOutput => {
+    const dir = Dir.borrow(input.dir);
+    const found: (string | Uint8Array)[] = [];
+    using writer =
+      input.store === undefined ? undefined : new StoreWriter(Dir.borrow(input.store), input.algorithm);
+    for (const [at, path] of input.paths.entries()) {
+      throwIfCancelled(signal);
+      const size = input.sizes[at] ?? 0;
+      using file = dir.openFile(path);
+      if (size <= input.inlineMax) {
+        found.push(readSmall(file, size));
+        continue;
+      }
+      const before = writer === undefined ? undefined : file.stat();
+      const { size: read, digests } = hashFile(
+        file,
+        { verity: { verity: { algorithm: input.algorithm } } },
+        signal,
+      );
+      if (read !== size) throw changed(file);
+      found.push(digests.verity);
+      if (writer !== undefined && before !== undefined) writer.add(file, before, digests.verity, signal);
+    }
+    writer?.publish();
+    return { found, placed: writer?.placed ?? NOTHING };
+  },
+);
+
+export const NOTHING: Placed = Object.freeze({ reused: 0, cloned: 0, copied: 0, copiedBytes: 0 });
+
+function readSmall(file: File, size: number): Uint8Array {
+  const room = new Uint8Array(size + 1);
+  if (file.readFull(room, 0) !== size) throw changed(file);
+  return room.slice(0, size);
+}
+
+function changed(file: File): Error {
+  return composefsErrors.error("source-changed", `${file.label}: the file changed while it was read`, {
+    context: { path: file.label },
+  });
+}
+
+/**
+ * Content on its way into a store. A batch of files is filled without names, then synced at once, and only then do they
+ * get their names: whoever finds a name, after a crash too, finds the whole content.
+ */
+class StoreWriter implements Disposable {
+  readonly #store: Dir;
+  readonly #algorithm: VerityAlgorithm;
+  readonly #waiting = new Map<string, TempFile>();
+  #clones = true;
+  #reused = 0;
+  #cloned = 0;
+  #copied = 0;
+  #copiedBytes = 0;
+
+  constructor(store: Dir, algorithm: VerityAlgorithm) {
+    this.#store = store;
+    this.#algorithm = algorithm;
+  }
+
+  get placed(): Placed {
+    return {
+      reused: this.#reused,
+      cloned: this.#cloned,
+      copied: this.#copied,
+      copiedBytes: this.#copiedBytes,
+    };
+  }
+
+  add(source: File, before: FileStat, digest: string, signal: CancelSignal): void {
+    const path = utf8(`${digest.slice(0, 2)}/${digest.slice(2)}`);
+    if (this.#waiting.has(digest) || this.#store.statOptional(path) !== undefined) {
+      this.#reused++;
+      return;
+    }
+    const temporary = this.#store.tempFile({ mode: 0o644 });
+    this.#waiting.set(digest, temporary);
+    const cloned = this.#clones && cloneFile(source, temporary.file);
+    this.#clones = cloned;
+    if (cloned) this.#cloned++;
+    else {
+      copyContent(source, temporary.file, signal);
+      this.#copied++;
+      this.#copiedBytes += before.size;
+    }
+    // The digest is of what was read before; only a file that stayed as it was has the same content still.
+    const after = source.stat();
+    const same =
+      after.size === before.size &&
+      after.ctime.seconds === before.ctime.seconds &&
+      after.ctime.nanoseconds === before.ctime.nanoseconds;
+    if (!same) throw changed(source);
+    temporary.file.setMode(0o644);
+  }
+
+  publish(): void {
+    if (this.#waiting.size === 0) return;
+    this.#store.syncFileSystem();
+    let verity = true;
+    for (const [digest, temporary] of this.#waiting) {
+      if (verity) verity = this.#seal(temporary);
+      const shard = utf8(digest.slice(0, 2));
+      this.#store.ensureDir(shard, { mode: 0o755 });
+      using dir = this.#store.openDir(shard);
+      try {
+        temporary.publish(utf8(digest.slice(2)), { existing: "fail", sync: "none" }, dir.fd, dir.label);
+      } catch (error) {
+        // Another worker or program was first.
+        if (!isStoreError(error, "linux/exists")) throw error;
+      }
+    }
+  }
+
+  /** Enables fs-verity, and says whether it is worth trying with the next one. */
+  #seal(temporary: TempFile): boolean {
+    try {
+      enableVerity(temporary.closeForWriting(), { algorithm: this.#algorithm });
+      return true;
+    } catch (error) {
+      if (isStoreError(error, "linux/call-unsupported")) return false;
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const temporary of this.#waiting.values()) temporary[Symbol.dispose]();
+    this.#waiting.clear();
+  }
+}
