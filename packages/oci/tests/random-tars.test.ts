@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/await-thenable -- the linter does not know of async disposal in test files */
 // Random trees, written by GNU tar and bsdtar in all of their formats. Each tar comes out of the segments bit for bit,
 // and what its entries say is what `tar -tvv` and Python's tarfile say.
 import { spawnSync } from "node:child_process";
