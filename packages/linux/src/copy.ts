@@ -7,6 +7,7 @@ import { type CancelSignal, throwIfCancelled } from "./signal.ts";
 /** At most this much is copied between two looks at the signal. */
 const STEP = 1 << 26;
 const BUFFER = 1 << 20;
+let room: Buffer | undefined;
 
 /**
  * Copies the content of one file into another, empty one: by copy_file_range(2), which lets the file system or its
@@ -70,7 +71,8 @@ function copyByHand(
   end: number,
   signal: CancelSignal | undefined,
 ): number {
-  const buffer = Buffer.allocUnsafeSlow(Math.min(BUFFER, end - start));
+  // One for all calls: nothing else runs meanwhile, and a new one for every file would keep the collector busy.
+  const buffer = (room ??= Buffer.allocUnsafeSlow(BUFFER));
   let at = start;
   while (at < end) {
     throwIfCancelled(signal);

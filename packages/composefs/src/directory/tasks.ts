@@ -10,6 +10,7 @@ import {
   enableVerity,
   type File,
   type FileStat,
+  hashBytes,
   hashFile,
   type TempFile,
   throwIfCancelled,
@@ -63,7 +64,14 @@ export const measureFiles = defineTask(
       const size = input.sizes[at] ?? 0;
       using file = dir.openFile(path);
       if (size <= input.inlineMax) {
-        found.push(readSmall(file, size));
+        found.push(readSmall(file, size).slice());
+        continue;
+      }
+      if (writer?.clones === false && size <= SMALL) {
+        const bytes = readSmall(file, size);
+        const { verity } = hashBytes(bytes, { verity: { verity: { algorithm: input.algorithm } } });
+        found.push(verity);
+        writer.addBytes(bytes, verity);
         continue;
       }
       const before = writer === undefined ? undefined : file.stat();
@@ -83,10 +91,16 @@ export const measureFiles = defineTask(
 
 export const NOTHING: Placed = Object.freeze({ reused: 0, cloned: 0, copied: 0, copiedBytes: 0 });
 
+/** Files of at most so many bytes are read once, measured and written from memory. */
+const SMALL = 1 << 18;
+let room: Uint8Array | undefined;
+
+/** The bytes are good until the next call. */
 function readSmall(file: File, size: number): Uint8Array {
-  const room = new Uint8Array(size + 1);
-  if (file.readFull(room, 0) !== size) throw changed(file);
-  return room.slice(0, size);
+  const into =
+    size > SMALL ? new Uint8Array(size + 1) : (room ??= new Uint8Array(SMALL + 1)).subarray(0, size + 1);
+  if (file.readFull(into, 0) !== size) throw changed(file);
+  return into.subarray(0, size);
 }
 
 function changed(file: File): Error {
@@ -103,6 +117,7 @@ class StoreWriter implements Disposable {
   readonly #store: Dir;
   readonly #algorithm: VerityAlgorithm;
   readonly #waiting = new Map<string, TempFile>();
+  readonly #shards = new Map<string, Dir>();
   #clones = true;
   #reused = 0;
   #cloned = 0;
@@ -123,14 +138,35 @@ class StoreWriter implements Disposable {
     };
   }
 
-  add(source: File, before: FileStat, digest: string, signal: CancelSignal): void {
+  /** False once a file could not be cloned into the store. */
+  get clones(): boolean {
+    return this.#clones;
+  }
+
+  addBytes(bytes: Uint8Array, digest: string): void {
+    const temporary = this.#begin(digest);
+    if (temporary === undefined) return;
+    temporary.file.write(bytes);
+    temporary.file.setMode(0o644);
+    this.#copied++;
+    this.#copiedBytes += bytes.length;
+  }
+
+  /** A file for an object that is not there yet. */
+  #begin(digest: string): TempFile | undefined {
     const path = utf8(`${digest.slice(0, 2)}/${digest.slice(2)}`);
     if (this.#waiting.has(digest) || this.#store.statOptional(path) !== undefined) {
       this.#reused++;
-      return;
+      return undefined;
     }
     const temporary = this.#store.tempFile({ mode: 0o644 });
     this.#waiting.set(digest, temporary);
+    return temporary;
+  }
+
+  add(source: File, before: FileStat, digest: string, signal: CancelSignal): void {
+    const temporary = this.#begin(digest);
+    if (temporary === undefined) return;
     const cloned = this.#clones && cloneFile(source, temporary.file);
     this.#clones = cloned;
     if (cloned) this.#cloned++;
@@ -155,9 +191,7 @@ class StoreWriter implements Disposable {
     let verity = true;
     for (const [digest, temporary] of this.#waiting) {
       if (verity) verity = this.#seal(temporary);
-      const shard = utf8(digest.slice(0, 2));
-      this.#store.ensureDir(shard, { mode: 0o755 });
-      using dir = this.#store.openDir(shard);
+      const dir = this.#shard(digest.slice(0, 2));
       try {
         temporary.publish(utf8(digest.slice(2)), { existing: "fail", sync: "none" }, dir.fd, dir.label);
       } catch (error) {
@@ -165,6 +199,18 @@ class StoreWriter implements Disposable {
         if (!isStoreError(error, "linux/exists")) throw error;
       }
     }
+  }
+
+  #shard(digits: string): Dir {
+    const known = this.#shards.get(digits);
+    if (known !== undefined) return known;
+    let dir = this.#store.openDirOptional(utf8(digits));
+    if (dir === undefined) {
+      this.#store.ensureDir(utf8(digits), { mode: 0o755 });
+      dir = this.#store.openDir(utf8(digits));
+    }
+    this.#shards.set(digits, dir);
+    return dir;
   }
 
   /** Enables fs-verity, and says whether it is worth trying with the next one. */
@@ -181,5 +227,7 @@ class StoreWriter implements Disposable {
   [Symbol.dispose](): void {
     for (const temporary of this.#waiting.values()) temporary[Symbol.dispose]();
     this.#waiting.clear();
+    for (const dir of this.#shards.values()) dir[Symbol.dispose]();
+    this.#shards.clear();
   }
 }
