@@ -66,11 +66,13 @@ export const ostreeErrors = defineErrors("ostree", {
   "path-not-directory": { kind: "not-found", meaning: "A component of a path is not a directory." },
   "tree-empty": { kind: "usage", meaning: "A tree without a root directory's metadata cannot be committed." },
   "tree-cycle": { kind: "corrupt", meaning: "A directory contains itself, or trees are too deep." },
+  "kernel-not-found": { kind: "usage", meaning: "A tree to be booted has no kernel, or several." },
   "tar-invalid": { kind: "corrupt", meaning: "An entry of a tar cannot be taken into a commit." },
   "hardlink-impossible": {
     kind: "unsupported",
     meaning: "A checkout was to link files, and objects of this mode are not what it has to have.",
   },
+  "file-exists": { kind: "conflict", meaning: "A checkout would put a file where another one is." },
   "whiteout-invalid": { kind: "corrupt", meaning: "A whiteout names nothing that it could remove." },
   "content-changed": { kind: "conflict", meaning: "A file was changed while it was being stored." },
   "content-not-cloned": {

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { inflateRawSync } from "node:zlib";
-import { type ByteString, isStoreError } from "@bootc-store/core";
+import { type ByteString, displayName, isStoreError } from "@bootc-store/core";
 import { cloneFile, copyContent, type Dir, fileKey, TEMP_PREFIX } from "@bootc-store/linux";
 
 import { ostreeErrors } from "../errors.ts";
@@ -44,8 +44,12 @@ export async function checkoutFile(
     if (linked !== undefined) return linked;
   }
   using object = reader.openFile(checksum);
-  if (rules.requireHardlinks && object.size > 0) throw impossible(reader.mode, rules.userMode);
-  if (rules.overwrite === "identical" && (await sameFile(into, name, object, checksum, rules))) return "kept";
+  if (rules.overwrite === "identical") {
+    if (await sameFile(into, name, object, checksum, rules)) return "kept";
+    if (into.statOptional(name) !== undefined) {
+      throw ostreeErrors.error("file-exists", `Hardlinking ${checksum} to ${displayName(name)}: File exists`);
+    }
+  }
   makeRoom(into, name, rules);
   if (isSymlink(object.info)) {
     placeSymlink(into, name, object.info, rules);
@@ -198,9 +202,9 @@ async function sameFile(
 
 function impossible(mode: RepoMode, userMode: boolean): Error {
   const why =
-    mode === "bare" && userMode
-      ? "Bare repository mode cannot hardlink in user checkout mode"
-      : "User repository mode requires user checkout mode to hardlink";
+    mode === "bare-user" && !userMode
+      ? "User repository mode requires user checkout mode to hardlink"
+      : "Bare repository mode cannot hardlink in user checkout mode";
   return ostreeErrors.error("hardlink-impossible", why);
 }
 

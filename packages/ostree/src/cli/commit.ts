@@ -2,6 +2,7 @@ import { type ByteString, displayName } from "@bootc-store/core";
 import { fileKey } from "@bootc-store/linux";
 import { createGunzip } from "node:zlib";
 
+import { bootableMetadata } from "../commit/bootable.ts";
 import { type DevinoCache, scanDevino } from "../commit/devino.ts";
 import { storeCommitTree } from "../commit/from-commit.ts";
 import { storeDirectory } from "../commit/from-directory.ts";
@@ -39,6 +40,7 @@ const OPTIONS = {
   "owner-uid": { kind: "number" },
   "owner-gid": { kind: "number" },
   "canonical-permissions": { kind: "flag" },
+  bootable: { kind: "flag" },
   "mode-ro-executables": { kind: "flag" },
   "no-xattrs": { kind: "flag" },
   "link-checkout-speedup": { kind: "flag" },
@@ -121,6 +123,7 @@ export const commitCommand = command({
         bindRefs: options["bind-ref"],
         bindings: !options["no-bindings"],
         trailingMetadata: sizes,
+        ...(options.bootable ? { finishMetadata: (all: Dict) => bootableMetadata(all, root) } : {}),
         ...(detached.length === 0 ? {} : { detachedMetadata: detached }),
       });
       await transaction.commit();
@@ -242,8 +245,12 @@ function timestampOf(cli: Cli, given: string | undefined): bigint {
   if (given !== undefined) return parseDate(given);
   const epoch = cli.context.env["SOURCE_DATE_EPOCH"];
   if (epoch !== undefined) {
-    if (!/^[0-9]+$/.test(epoch)) throw new OstreeFailure(`Failed to convert SOURCE_DATE_EPOCH`);
-    return BigInt(epoch);
+    if (!/^-?[0-9]+$/.test(epoch)) throw new OstreeFailure(`Failed to convert SOURCE_DATE_EPOCH`);
+    const seconds = BigInt(epoch);
+    if (seconds !== BigInt.asIntN(64, seconds)) {
+      throw new OstreeFailure("Parsing SOURCE_DATE_EPOCH: Numerical result out of range");
+    }
+    return seconds;
   }
   return BigInt(Math.floor(Date.now() / 1000));
 }

@@ -1,14 +1,13 @@
 import type { DropInContext } from "@bootc-store/backend/command";
 import { type ByteString, isStoreError, utf8 } from "@bootc-store/core";
-import { createPool, type Dir, type File, type Pool } from "@bootc-store/linux";
+import { type Dir, type File, type Pool } from "@bootc-store/linux";
 
 import { Repo } from "../repo/repo.ts";
 import { OstreeFailure } from "./failure.ts";
 
 /** What a command works with. */
-export class Cli implements AsyncDisposable {
+export class Cli {
   readonly context: DropInContext;
-  #pool: Pool | undefined;
   #out: string[] = [];
   #size = 0;
 
@@ -18,7 +17,7 @@ export class Cli implements AsyncDisposable {
 
   /** Threads are made only by who needs them. */
   get pool(): Pool {
-    return (this.#pool ??= createPool());
+    return this.context.pool();
   }
 
   async line(text: string): Promise<void> {
@@ -62,6 +61,7 @@ export class Cli implements AsyncDisposable {
       if (!isStoreError(error, "linux/not-found")) throw error;
       throw new OstreeFailure(`opening repo: opendir(${path}): No such file or directory`);
     }
+    this.#ensureTmp(dir);
     try {
       return Repo.open(dir, {
         ...(options.threads === true ? { pool: this.pool } : {}),
@@ -72,6 +72,17 @@ export class Cli implements AsyncDisposable {
       if (!isStoreError(error, "ostree/repo-not-found")) throw error;
       if (path === undefined) throw new OstreeFailure("Command requires a --repo argument", true);
       throw new OstreeFailure(`opening repo: opendir(objects): No such file or directory`);
+    }
+  }
+
+  /** Some clean `tmp` away; a repository that can be written to has it. */
+  #ensureTmp(dir: Dir): void {
+    if (dir.statOptional("objects" as ByteString) === undefined) return;
+    const cache = this.context.env["OSTREE_SKIP_CACHE"] === undefined;
+    try {
+      dir.ensureDir((cache ? "tmp/cache" : "tmp") as ByteString, { mode: 0o775, parents: true });
+    } catch (error) {
+      if (!isStoreError(error, "linux/read-only", "linux/permission-denied")) throw error;
     }
   }
 
@@ -105,9 +116,5 @@ export class Cli implements AsyncDisposable {
   readText(path: string): string {
     using file = this.openFile(path);
     return file.readAll().toString("utf8");
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#pool?.[Symbol.asyncDispose]();
   }
 }

@@ -25,7 +25,7 @@ export const ostreeDropIn: DropIn = {
 };
 
 async function runOstree(context: DropInContext): Promise<number> {
-  await using cli = new Cli(context);
+  const cli = new Cli(context);
   try {
     const code = await dispatch(cli, [...context.argv]);
     await cli.flush();

@@ -1,3 +1,5 @@
+import type { ByteString } from "@bootc-store/core";
+
 import { revParse, revParseOptional } from "../read/rev-parse.ts";
 import { isChecksum } from "../format/checksum.ts";
 import { parseRefspec } from "../repo/ref-name.ts";
@@ -35,6 +37,10 @@ export const refs = command({
     if (options.create !== undefined)
       return create(repo, options.create, args, options.alias, options.force, options.collections);
     if (options.delete) return remove(repo, args, options.collections);
+    for (const path of ["refs/heads", "refs/remotes"]) {
+      if (repo.dir.statOptional(path as ByteString) !== undefined) continue;
+      throw new OstreeFailure(`Listing refs: opendir(${path}): No such file or directory`);
+    }
     const lines: string[] = [];
     for (const prefix of args.length === 0 ? [undefined] : args) {
       lines.push(...list(repo, prefix, options));
@@ -68,6 +74,8 @@ function list(repo: Repo, prefix: string | undefined, options: ListOptions): str
 
 /** What is left of a name below a prefix; `undefined` if it is not below. */
 function below(name: string, prefix: string, whole: boolean): string | undefined {
+  // `REMOTE:.` is all of a remote, as `REMOTE:` is.
+  if (prefix.endsWith(":.")) return below(name, prefix.slice(0, -1), whole);
   if (name === prefix) return name;
   const start = prefix.endsWith(":") || prefix.endsWith("/") ? prefix : `${prefix}/`;
   if (!name.startsWith(start)) return undefined;
@@ -108,7 +116,10 @@ function create(
   const { remote, ref } = parseRefspec(target);
   const owner: RefOwner = remote === undefined ? HEADS : { kind: "remote", remote };
   const existing = repo.refs.read(owner, ref);
-  if (existing !== undefined && !force) {
+  // An alias may be set to another ref, as that is what one is for.
+  const realias =
+    alias && repo.refs.list(HEADS).some((found) => found.ref === ref && found.alias !== undefined);
+  if (existing !== undefined && !force && !realias) {
     throw new OstreeFailure(`--create specified but ref ${target} already exists`);
   }
   if (alias) {

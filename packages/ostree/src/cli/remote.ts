@@ -1,6 +1,7 @@
 import type { ByteString } from "@bootc-store/core";
 
 import { checkCollectionId, checkRemoteName } from "../repo/ref-name.ts";
+import type { Repo } from "../repo/repo.ts";
 import { command } from "./command.ts";
 import { writeConfig } from "./config.ts";
 import type { Cli } from "./context.ts";
@@ -107,11 +108,15 @@ async function remove(
 
 async function list(cli: Cli, path: string | undefined, urls: boolean): Promise<void> {
   using repo = cli.openRepo(path);
-  const names = repo.configFile
-    .groups()
-    .map((each) => /^remote "(.*)"$/.exec(each)?.[1])
-    .filter((name) => name !== undefined)
-    .sort();
+  const all = new Map<string, string>();
+  // A repository's own remotes count before those of its parents.
+  for (let each: Repo | undefined = repo; each !== undefined; each = each.parent) {
+    for (const found of each.configFile.groups()) {
+      const name = /^remote "(.*)"$/.exec(found)?.[1];
+      if (name !== undefined && !all.has(name)) all.set(name, each.configFile.getString(found, "url") ?? "");
+    }
+  }
+  const names = [...all.keys()].sort();
   const width = Math.max(0, ...names.map((name) => name.length));
   for (const name of names) {
     await cli.line(

@@ -66,7 +66,7 @@ export const show = command({
     else if (options["print-related"]) {
       // Nothing writes related objects, so there is nothing to print.
       commit();
-    } else await showObject(cli, repo, checksum, options.raw ? print : undefined);
+    } else await showObject(cli, repo, checksum, options.raw ? print : undefined, options["no-byteswap"]);
   },
 });
 
@@ -124,9 +124,10 @@ async function showObject(
   repo: Repo,
   checksum: Checksum,
   print: ((type: string, value: unknown) => string) | undefined,
+  both: boolean,
 ): Promise<void> {
   const bytes = repo.reader.readMetadataOptional(checksum, "commit");
-  if (bytes !== undefined) return await showCommit(cli, repo, checksum, bytes, print);
+  if (bytes !== undefined) return await showCommit(cli, repo, checksum, bytes, print, both);
   for (const type of ["dirtree", "dirmeta"] as const) {
     const other = repo.reader.readMetadataOptional(checksum, type);
     if (other === undefined) continue;
@@ -145,12 +146,14 @@ async function showCommit(
   checksum: Checksum,
   bytes: Uint8Array,
   print: ((type: string, value: unknown) => string) | undefined,
+  both = false,
 ): Promise<void> {
   const commit = decodeCommit(bytes, `${checksum}.commit`);
   await cli.line(`commit ${checksum}`);
   if (print !== undefined) {
     await cli.line(print(COMMIT_TYPE, gvariant(COMMIT_TYPE).decode(bytes)));
-    return;
+    // Asked not to turn the bytes round, ostree goes on to the usual form.
+    if (!both) return;
   }
   if (commit.parent !== undefined) await cli.line(`Parent:  ${commit.parent}`);
   await cli.line(`ContentChecksum:  ${sha256(concatBytes([fromHex(commit.tree), fromHex(commit.meta)]))}`);

@@ -6,7 +6,7 @@ import { ostreeErrors } from "../errors.ts";
 import { type FileInfo, SYMLINK_MODE } from "../format/file-info.ts";
 import { readXattrs } from "../objects/reader.ts";
 import { type CloneChoice, ObjectWriter, type WritePlaces, type WrittenFile } from "../objects/writer.ts";
-import { applyRules, type ModeOverride, type PlainRules } from "./modifier.ts";
+import { applyRules, type ModeOverride, type PlainRules, sameInfo } from "./modifier.ts";
 
 /** A regular file or a symlink of a directory that is being committed. */
 export interface DirectoryItem {
@@ -21,6 +21,8 @@ export interface StoreFilesInput {
   /** Descriptor of the directory, which stays open until the batch is done. */
   readonly dir: number;
   readonly clone: CloneChoice;
+  /** Whether files may become objects themselves. */
+  readonly consume: boolean;
   readonly rules: PlainRules;
   readonly items: readonly DirectoryItem[];
 }
@@ -37,10 +39,16 @@ export const storeFiles = defineTask(
       throwIfCancelled(signal);
       using opened = openInfo(dir, path, input.rules.noXattrs);
       const info = applyRules(opened.info, input.rules, override, label);
+      const adopted =
+        opened.file === undefined || !input.consume
+          ? undefined
+          : writer.adoptFile(opened.file, dir, path, info, sameInfo(info, opened.info));
       written.push(
-        opened.file === undefined
-          ? writer.writeSymlink(info)
-          : await writer.writeFile(opened.file, info, input.clone),
+        adopted !== undefined
+          ? adopted
+          : opened.file === undefined
+            ? writer.writeSymlink(info)
+            : await writer.writeFile(opened.file, info, input.clone),
       );
     }
     return written;

@@ -186,6 +186,7 @@ class DirectoryStore {
         places: this.#transaction.places,
         dir: this.#top.fd,
         clone,
+        consume: this.#options.consume ?? false,
         rules: this.#rules,
         items: batch.map(({ item }) => item),
       },
@@ -194,7 +195,7 @@ class DirectoryStore {
     for (const [at, { into, name }] of batch.entries()) {
       const written = this.#transaction.count(results[at] as WrittenFile);
       into.setFile(name, written.checksum);
-      tally?.add(written.how, written.size);
+      tally?.add(written.how === "adopted" ? "linked" : written.how, written.size);
     }
   }
 }

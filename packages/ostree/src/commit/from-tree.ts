@@ -163,7 +163,7 @@ class TreeStore {
 
   #done(leaf: Leaf, written: WrittenFile): void {
     this.#known.set(leaf, written.checksum);
-    this.#tally.add(written.how, written.size);
+    this.#tally.add(written.how === "adopted" ? "linked" : written.how, written.size);
   }
 
   #directory(directory: Directory): MutableTree {

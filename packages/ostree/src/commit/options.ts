@@ -19,7 +19,9 @@ export interface CommitDescription {
   readonly bindRefs?: readonly string[];
   /** False leaves out `ostree.ref-binding` and `ostree.collection-binding`. */
   readonly bindings?: boolean;
-  /** After the bindings. */
+  /** Changes metadata and bindings together, in the end. */
+  readonly finishMetadata?: (metadata: Dict) => Dict;
+  /** After all others. */
   readonly trailingMetadata?: Dict;
   readonly detachedMetadata?: Dict;
 }

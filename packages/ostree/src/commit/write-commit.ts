@@ -1,6 +1,8 @@
 import type { Checksum } from "../format/checksum.ts";
 import type { Commit } from "../format/commit.ts";
 import { type Dict, variant, type Variant } from "../gvariant/index.ts";
+import { parseRefspec } from "../repo/ref-name.ts";
+import { HEADS } from "../repo/refs.ts";
 import type { Transaction } from "../repo/transaction.ts";
 import type { CommitDescription } from "./options.ts";
 
@@ -12,12 +14,10 @@ export function writeCommit(
 ): Checksum {
   const { branch, detachedMetadata } = description;
   const parent = parentOf(transaction, description);
+  const own = [...(description.metadata ?? []), ...bindings(transaction, description)];
+  const { finishMetadata: finish = (metadata: Dict) => metadata } = description;
   const commit: Commit = {
-    metadata: [
-      ...(description.metadata ?? []),
-      ...bindings(transaction, description),
-      ...(description.trailingMetadata ?? []),
-    ],
+    metadata: [...finish(own), ...(description.trailingMetadata ?? [])],
     ...(parent === undefined ? {} : { parent }),
     subject: description.subject ?? "",
     body: description.body ?? "",
@@ -27,7 +27,10 @@ export function writeCommit(
   };
   const checksum = transaction.writeCommit(commit);
   if (detachedMetadata !== undefined) transaction.writeDetachedMetadata(checksum, detachedMetadata);
-  if (branch !== undefined) transaction.setRef(branch, checksum);
+  if (branch !== undefined) {
+    const { remote, ref } = parseRefspec(branch);
+    transaction.setRef(ref, checksum, remote === undefined ? HEADS : { kind: "remote", remote });
+  }
   return checksum;
 }
 

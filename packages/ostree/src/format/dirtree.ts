@@ -55,9 +55,10 @@ export function decodeDirtree(bytes: Uint8Array, format: string): Dirtree {
 
 function checkedName(text: string, last: string, format: string): ByteString {
   const name = utf8(text);
-  if (name === "" || name === "." || name === ".." || name.includes("/")) {
-    throw invalid(format, `Invalid filename "${displayName(name)}"`);
-  }
+  if (name === "") throw invalid(format, "Invalid empty filename");
+  if (name === ".") throw invalid(format, "Invalid self-referential filename '.'");
+  if (name === "..") throw invalid(format, "Invalid path uplink filename '..'");
+  if (name.includes("/")) throw invalid(format, `Invalid / in filename ${displayName(name)}`);
   // Readers look names up by bisection, so an unsorted list hides some of its entries from them.
   if (name <= last) throw invalid(format, `"${displayName(name)}" is there twice, or out of order`);
   return name;

@@ -1,4 +1,4 @@
-import { isStoreError, renderError, throwIfAborted } from "@bootc-store/core";
+import { isStoreError, type StoreError, throwIfAborted } from "@bootc-store/core";
 
 import { type Checksum, sha256 } from "../format/checksum.ts";
 import { decodeCommit } from "../format/commit.ts";
@@ -110,7 +110,7 @@ class Fsck {
       return { value: decode(bytes, objectKey(checksum, type)) };
     } catch (error) {
       if (!isStoreError(error) || error.kind !== "corrupt") throw error;
-      return { problem: { kind: "invalid", message: renderError(error) } };
+      return { problem: { kind: "invalid", message: problemOf(error, objectKey(checksum, type)) } };
     }
   }
 
@@ -144,6 +144,11 @@ class Fsck {
   #file(checksum: Checksum, problem: ObjectProblem): DamagedObject {
     return damaged(checksum, "file", problem, this.#files.get(checksum) as Checksum);
   }
+}
+
+/** The message without the object's name, which whoever shows it says anyway. */
+function problemOf(error: StoreError, key: ObjectKey): string {
+  return error.message.startsWith(`${key}: `) ? error.message.slice(key.length + 2) : error.message;
 }
 
 function damaged(

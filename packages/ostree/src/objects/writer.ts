@@ -44,7 +44,7 @@ export type CloneChoice = "require" | "allow" | "never";
 /** What became of a content. */
 export interface WrittenFile {
   readonly checksum: Checksum;
-  readonly how: "reused" | "cloned" | "copied";
+  readonly how: "reused" | "cloned" | "copied" | "adopted";
   /** Bytes of the content. */
   readonly size: number;
   /** Bytes that the object takes; 0 if it was there. */
@@ -246,6 +246,36 @@ export class ObjectWriter implements Disposable {
   #who(): number {
     using probe = this.#tmp.tempFile();
     return probe.file.stat().uid;
+  }
+
+  /**
+   * Takes a file itself as the object, without a copy, where it is as the object has to be and lies on the same file system.
+   * `undefined` where it is not. Whoever else has the file open must not write to it any more.
+   */
+  adoptFile(
+    source: File,
+    dir: Dir,
+    path: ByteString,
+    info: FileInfo,
+    unchanged: boolean,
+  ): WrittenFile | undefined {
+    const stat = source.stat();
+    if (stat.size === 0 || !this.#canAdopt(info, unchanged)) return undefined;
+    if (this.mode === "bare-user-only" && stat.mode !== info.mode) return undefined;
+    this.#checkMode(info);
+    const prefix = contentPrefix(info);
+    const { size, digests } = hashFile(source, { ostree: { algorithm: "sha256", prefix } });
+    const checksum = digests.ostree;
+    if (this.#reader.has(checksum, "file")) return { checksum, how: "reused", size, storedSize: 0 };
+    const linked = this.#link(dir, path, checksum, objectName(checksum, "file", this.mode));
+    if (linked === undefined) return undefined;
+    source.setTimes({ mtime: ZERO });
+    return { checksum, how: linked === "linked" ? "adopted" : "reused", size, storedSize: 0 };
+  }
+
+  #canAdopt(info: FileInfo, unchanged: boolean): boolean {
+    if (isSymlink(info)) return false;
+    return this.mode === "bare-user-only" || (this.mode === "bare" && unchanged);
   }
 
   /** Takes a temporary file whose content is complete and whose checksum is known. */

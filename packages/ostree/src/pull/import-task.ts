@@ -68,7 +68,11 @@ async function importFile(
   using object = from.openFile(checksum);
   const written = await writeObject(writer, object, checksum);
   if (written.checksum !== checksum) throw refused(checksum, written.checksum);
-  return { how: written.how, size: written.size, storedSize: written.storedSize };
+  return {
+    how: written.how === "adopted" ? "linked" : written.how,
+    size: written.size,
+    storedSize: written.storedSize,
+  };
 }
 
 /** Whether a content object of one mode is one of the other as it is. */
@@ -90,7 +94,7 @@ async function writeObject(
   writer: ObjectWriter,
   object: FileObject,
   checksum: Checksum,
-): Promise<{ checksum: Checksum; how: ImportedFile["how"]; size: number; storedSize: number }> {
+): Promise<{ checksum: Checksum; how: ImportedFile["how"] | "adopted"; size: number; storedSize: number }> {
   const { info, stored, size } = object;
   if (stored.kind === "symlink") return writer.writeSymlink(info);
   if (stored.kind === "plain") return await writer.writeFile(stored.file, info);

@@ -94,7 +94,7 @@ function minFreeSpace(file: KeyFile): MinFreeSpace {
     if (match === null) {
       throw invalid(
         "min-free-space-size",
-        `It should be of the format '123MB', '123GB' or '123TB': '${sizeText}'`,
+        `Invalid min-free-space-size '${sizeText}': It should be of the format '123MB', '123GB' or '123TB'`,
       );
     }
     bytes = Number(match[1]) * 2 ** { MB: 20, GB: 30, TB: 40 }[match[2] as "MB" | "GB" | "TB"];

@@ -1,0 +1,48 @@
+import { mkdirSync } from "node:fs";
+import { utf8 } from "@bootc-store/core";
+import { silentLog } from "@bootc-store/core";
+import { createPool, Dir } from "@bootc-store/linux";
+
+import { ostreeDropIn } from "../../src/cli/drop-in.ts";
+
+export interface Ended {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs the stand-in in this process, as an app would. */
+export async function runOurs(
+  cwd: string,
+  argv: readonly string[],
+  options: { readonly env?: Readonly<Record<string, string>>; readonly stdin?: Uint8Array } = {},
+): Promise<Ended> {
+  const out: Uint8Array[] = [];
+  const err: Uint8Array[] = [];
+  await using pool = createPool({ size: 2 });
+  const openDir = (path: string): Dir => Dir.openHost(utf8(path.startsWith("/") ? path : `${cwd}/${path}`));
+  const code = await ostreeDropIn.run({
+    argv,
+    env: options.env ?? {},
+    log: silentLog,
+    signal: new AbortController().signal,
+    pool: () => pool,
+    cwd,
+    openDir,
+    ensureDir: (path) => {
+      mkdirSync(path.startsWith("/") ? path : `${cwd}/${path}`, { recursive: true });
+      return openDir(path);
+    },
+    output: () => {
+      throw new Error("a stand-in writes its own output");
+    },
+    setExitCode: () => {},
+    stdin: (async function* () {
+      if (options.stdin !== undefined) yield options.stdin;
+    })(),
+    writeOut: async (data) => void out.push(Buffer.from(data)),
+    writeErr: async (data) => void err.push(Buffer.from(data)),
+    openSource: async () => undefined,
+  });
+  return { code, out: Buffer.concat(out).toString("utf8"), err: Buffer.concat(err).toString("utf8") };
+}
