@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/await-thenable -- the linter does not know of async disposal in test files */
 import { mkdirSync } from "node:fs";
 import { utf8 } from "@bootc-store/core";
 import { silentLog } from "@bootc-store/core";
