@@ -20,6 +20,10 @@ export const cliErrors = defineErrors("cli", {
 
 /** How each stand-in is loaded, by its tool's name: only the one that was called is. */
 export const DROP_INS: ReadonlyMap<string, () => Promise<DropIn>> = new Map([
+  [
+    "containers-storage",
+    async () => (await import("@bootc-store/containers-storage/drop-in")).containersStorageDropIn,
+  ],
   ["ostree", async () => (await import("@bootc-store/ostree/drop-in")).ostreeDropIn],
   ["mkcomposefs", async () => (await import("@bootc-store/composefs/drop-ins")).mkcomposefs],
   ["composefs-info", async () => (await import("@bootc-store/composefs/drop-ins")).composefsInfo],

@@ -21,11 +21,13 @@ export interface DeletedImage {
 /**
  * Removes images and the layers that only they needed, all together or, if one is used by a container, none.
  * @param select which ones, from what is there when the locks are held
+ * @param options with `test` nothing is removed
  */
 export async function deleteImages(
   root: StoreRoot,
   select: (change: Change) => readonly ImageRecord[],
   signal: AbortSignal | undefined,
+  options: { readonly test?: boolean } = {},
 ): Promise<readonly DeletedImage[]> {
   using removed = new Cleanup();
   const { places, records } = root;
@@ -39,6 +41,7 @@ export async function deleteImages(
       const busy = mounted.find(({ id }) => layers.includes(id));
       if (busy !== undefined) throw inUse(busy.id, "layer is mounted");
       deleted.push({ id: image.id, layers });
+      if (options.test === true) continue;
       change.saveImages(change.images.records.filter((record) => record.id !== image.id));
       crashPoint("containers-storage/delete-image/after-record");
       places.dir("images").removeAll(utf8(image.id));

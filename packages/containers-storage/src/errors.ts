@@ -27,6 +27,7 @@ export const containersStorageErrors = defineErrors("containers-storage", {
   "image-in-use": { kind: "conflict", meaning: "A container uses the image." },
   "image-invalid": { kind: "corrupt", meaning: "An image's documents do not fit together." },
   "layer-not-found": { kind: "not-found", meaning: "No layer has this id or name." },
+  "layer-id-taken": { kind: "conflict", meaning: "A layer of this id or name is there already." },
   "layer-in-use": {
     kind: "conflict",
     meaning: "A layer has children, or an image or a container uses it, or it is mounted.",

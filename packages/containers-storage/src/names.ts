@@ -1,6 +1,7 @@
 import { containersStorageErrors } from "./errors.ts";
 import { nextHistory, normalName, uniqueNames } from "./format/image-name.ts";
 import type { ImageRecord } from "./format/images-json.ts";
+import type { LayerRecord } from "./format/layers-json.ts";
 import { withRecord } from "./image-records.ts";
 import type { StoreRoot } from "./ports/layer-source.ts";
 
@@ -12,10 +13,14 @@ export type NamesChange =
   | { readonly add: readonly string[] }
   | { readonly remove: readonly string[] };
 
-/**
- * Changes an image's names. A name that another image has is taken from it. Names go through the normal form, but for
- * those that are removed, which may be spelled as they are. Returns the names that it then has.
- */
+/** The change with its names in the normal form; those to be removed also as they are spelled. */
+export function normalChange(change: NamesChange): NamesChange {
+  if ("set" in change) return { set: change.set.map(normalName) };
+  if ("add" in change) return { add: change.add.map(normalName) };
+  return { remove: [...change.remove, ...change.remove.map(normalName)] };
+}
+
+/** Changes an image's names. A name that another image has is taken from it. Returns the names that it then has. */
 export async function changeNames(
   root: StoreRoot,
   id: string,
@@ -37,10 +42,39 @@ export async function changeNames(
 
 function renamed(record: ImageRecord, wanted: NamesChange): ImageRecord {
   if ("remove" in wanted) {
-    const gone = new Set([...wanted.remove, ...wanted.remove.map(normalName)]);
-    return { ...record, names: record.names.filter((name) => !gone.has(name)) };
+    return { ...record, names: namesAfter(record.names, wanted) };
   }
-  const given = ("set" in wanted ? wanted.set : wanted.add).map(normalName);
-  const names = uniqueNames("set" in wanted ? given : [...given, ...record.names]);
+  const names = namesAfter(record.names, wanted);
   return { ...record, names, namesHistory: nextHistory(record.namesHistory, names) };
+}
+
+function namesAfter(names: readonly string[], wanted: NamesChange): readonly string[] {
+  if ("remove" in wanted) return names.filter((name) => !wanted.remove.includes(name));
+  return uniqueNames("set" in wanted ? wanted.set : [...wanted.add, ...names]);
+}
+
+/** The same for a layer. */
+export async function changeLayerNames(
+  root: StoreRoot,
+  id: string,
+  wanted: NamesChange,
+  signal: AbortSignal | undefined,
+): Promise<readonly string[]> {
+  return await root.records.change(["layers"], signal, async (change) => {
+    const record = change.layers.stable.find((each) => each.id === id);
+    if (record === undefined) {
+      throw containersStorageErrors.error("layer-not-found", `layer not known: ${id}`, {
+        context: { layer: id },
+      });
+    }
+    const names = namesAfter(record.names, wanted);
+    const others = (each: LayerRecord): LayerRecord => ({
+      ...each,
+      names: each.names.filter((name) => !names.includes(name)),
+    });
+    await change.saveLayers(
+      change.layers.stable.map((each) => (each.id === id ? { ...each, names } : others(each))),
+    );
+    return names;
+  });
 }

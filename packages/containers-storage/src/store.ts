@@ -43,7 +43,7 @@ import { applyGc, listRoots, planGc } from "./gc.ts";
 import { initStore } from "./init.ts";
 import { inspectStore } from "./inspect.ts";
 import { Lookup } from "./lookup.ts";
-import { changeNames, type NamesChange } from "./names.ts";
+import { changeNames, type NamesChange, normalChange } from "./names.ts";
 import { readDiffTree } from "./overlay/layer-tree.ts";
 import { detectDriver, type Driver, StorePlaces } from "./places.ts";
 import { contentsOf } from "./ports/content-source.ts";
@@ -163,6 +163,11 @@ export class ContainersStorage
     return (await this.#lookup.findImage(reference, options?.signal))?.record;
   }
 
+  /** A layer and those below it, lowest first. Throws `containers-storage/layer-not-found`, `layer-incomplete`. */
+  async chain(top: string | undefined, options?: OperationOptions): Promise<readonly PlacedLayer[]> {
+    return await this.#lookup.chain(top, options);
+  }
+
   // The contract
 
   get traits(): BackendTraits {
@@ -217,7 +222,8 @@ export class ContainersStorage
     change: NamesChange,
     options?: OperationOptions,
   ): Promise<readonly string[]> {
-    return await changeNames(this.primary, await this.#ownImage(reference, options), change, options?.signal);
+    const id = await this.#ownImage(reference, options);
+    return await changeNames(this.primary, id, normalChange(change), options?.signal);
   }
 
   /**

@@ -1,0 +1,100 @@
+import { createGzip } from "node:zlib";
+import { pipeline, Readable } from "node:stream";
+
+import { digestFromHex } from "@bootc-store/core";
+import { decompress, readSegments, segmentBytes } from "@bootc-store/oci";
+
+import { createLayerFromTar } from "../layer-import.ts";
+import { COMPRESSIONS, defined, encodeLayer } from "../format/layers-json.ts";
+import { printJson } from "../format/json-text.ts";
+import { openLayerRecord } from "../ports/layer-source.ts";
+import { UsageError } from "./arguments.ts";
+import { type Command, FILE, findLayer, ID, JSON_FLAG, NAMES } from "./command.ts";
+import { readInput } from "./input.ts";
+import { diffSize } from "./sizes.ts";
+
+export const diffSizeCommand: Command = {
+  names: ["diffsize", "diff-size"],
+  summary: "Compare two layers",
+  usage: "[options [...]] layerNameOrID [referenceLayerNameOrID]",
+  least: 1,
+  most: 2,
+  flags: [],
+  async run(call) {
+    const found = await findLayer(call, call.args[0] as string);
+    if (found === undefined) throw new UsageError("layer not known", 1);
+    if (call.args[1] !== undefined) throw new UsageError("a reference layer is not supported", 1);
+    await call.out(`${diffSize(call.store.primary, found.id)}\n`);
+    return 0;
+  },
+};
+
+export const diff: Command = {
+  names: ["diff"],
+  summary: "Compare two layers",
+  usage: "[options [...]] layerNameOrID [referenceLayerNameOrID]",
+  least: 1,
+  most: 2,
+  flags: [{ names: ["uncompressed", "u"] }, { names: ["gzip", "c"] }, FILE],
+  async run(call) {
+    const { flags, context } = call;
+    const found = await findLayer(call, call.args[0] as string);
+    if (found === undefined) throw new UsageError("layer not known", 1);
+    const other = call.args[1] === undefined ? undefined : await findLayer(call, call.args[1]);
+    if (call.args[1] !== undefined && (other === undefined || other.id !== found.parent)) {
+      throw new UsageError("only the layer's own parent is supported as reference", 1);
+    }
+    if (flags.value("file") !== undefined) throw new UsageError("--file is not supported", 1);
+    const recorded = found.compression ?? 0;
+    const zip = flags.is("gzip") || (!flags.is("uncompressed") && recorded === COMPRESSIONS.gzip);
+    if (!zip && !flags.is("uncompressed") && recorded !== COMPRESSIONS.none) {
+      throw new UsageError("the layer's compression is not supported; ask for -u or -c", 1);
+    }
+    const tar = segmentBytes(openLayerRecord(call.store.primary, found).segments({ signal: context.signal }));
+    if (!zip) {
+      for await (const bytes of tar) await context.writeOut(bytes);
+      return 0;
+    }
+    const gzip = createGzip();
+    pipeline(Readable.from(tar), gzip, () => {});
+    for await (const bytes of gzip) await context.writeOut(bytes as Buffer);
+    return 0;
+  },
+};
+
+export const importLayer: Command = {
+  names: ["import-layer", "importlayer"],
+  summary: "Import a new layer",
+  usage: "[parentLayerNameOrID]",
+  least: 0,
+  most: 1,
+  flags: [NAMES, ID, FILE, JSON_FLAG, { names: ["readonly", "r"] }],
+  async run(call) {
+    const [reference] = call.args;
+    const parent = reference === undefined ? undefined : await findLayer(call, reference);
+    if (reference !== undefined && parent === undefined) throw new UsageError("layer not known", 1);
+    const path = call.flags.value("file");
+    async function* input(): AsyncGenerator<Uint8Array> {
+      if (path === undefined) yield* call.context.stdin;
+      else yield await readInput(call, path);
+    }
+    const names = call.flags.all("name");
+    const record = await createLayerFromTar(
+      call.store.primary,
+      // The diff id is what the tar turns out to have.
+      {
+        diffId: digestFromHex("sha256", "0".repeat(64)),
+        segments: () => readSegments(decompress(input())),
+        once: true,
+      },
+      {
+        pool: call.context.pool(),
+        names,
+        ...defined({ id: call.flags.value("id"), parent: parent?.id, signal: call.context.signal }),
+      },
+    );
+    if (call.flags.is("json")) await call.out(`${printJson(encodeLayer(record))}\n`);
+    else await call.out(`${[record.id, ...names.map((name) => `\t${name}`)].join("\n")}\n`);
+    return 0;
+  },
+};

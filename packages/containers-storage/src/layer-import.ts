@@ -1,0 +1,43 @@
+import type { Layer } from "@bootc-store/backend";
+import type { Pool } from "@bootc-store/linux";
+
+import { containersStorageErrors } from "./errors.ts";
+import { defined, type LayerRecord } from "./format/layers-json.ts";
+import { randomId } from "./layer-create.ts";
+import { commitLayers, StagedLayer } from "./layers-write.ts";
+import type { StoreRoot } from "./ports/layer-source.ts";
+
+export interface ImportLayerOptions {
+  readonly pool: Pool;
+  /** A random one unless given. It is not made of the diff id, so that nothing else can take this layer for another. */
+  readonly id?: string;
+  readonly parent?: string;
+  readonly names?: readonly string[];
+  readonly signal?: AbortSignal;
+}
+
+/** A layer of a tar whose diff id is not known beforehand. */
+export async function createLayerFromTar(
+  root: StoreRoot,
+  layer: Layer,
+  options: ImportLayerOptions,
+): Promise<LayerRecord> {
+  const { places, records } = root;
+  places.requireWritable();
+  const { pool, id = randomId(), parent, names, signal } = options;
+  if ((await records.layers(signal)).get(id) !== undefined) throw taken(id);
+  using staged = await StagedLayer.create(places, layer, { pool, diffId: "any", ...defined({ signal }) });
+  const [created] = await commitLayers(places, records, [{ id, parent, staged, ...defined({ names }) }], {
+    hasParent: () => false,
+    ...defined({ signal }),
+  });
+  const record = (await records.layers(signal)).get(id);
+  if (created !== true || record === undefined) throw taken(id);
+  return record;
+}
+
+function taken(id: string): Error {
+  return containersStorageErrors.error("layer-id-taken", "that ID is already in use", {
+    context: { layer: id },
+  });
+}

@@ -1,0 +1,238 @@
+/* oxlint-disable typescript/await-thenable -- the linter does not know of async disposal in test files */
+// The stand-in and the program, told the same on stores that are the same: what they print, their exit codes and what they
+// leave are compared, ids that are random and times apart.
+
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import type { DropInContext } from "@bootc-store/backend/command";
+import { silentLog, utf8 } from "@bootc-store/core";
+import { openLab } from "@bootc-store/lab";
+import { createPool, Dir } from "@bootc-store/linux";
+import { afterAll, describe, expect, test } from "vitest";
+
+import { containersStorageDropIn } from "../src/cli/drop-in.ts";
+import { layoutImage, sha256 } from "./helpers/layout.ts";
+import { openStore, pathsIn, type StorePaths } from "./helpers/store.ts";
+import { tar } from "./helpers/tar.ts";
+
+const LAYOUT = fileURLToPath(new URL("fixtures/oci", import.meta.url));
+const NAME = "localhost/fixture:v1";
+const L1 = "178bf0fbd1f322788b2d0d0e6efe2f6a5d96171e3b14ab6e6d4bf966e3ef62ad";
+const L2 = "d0d2cacc16d760c9ec832e21bf7963490d0eed78081686cfda603894c0deae57";
+const L3 = "e0d8f7fa6c7c59d7151b4542a8defb79c67fffb0878962662171537139f5eead";
+
+const lab = openLab();
+const missing = lab.missing({ root: true, peers: ["containers-storage"] });
+const peer = lab.peers["containers-storage"];
+afterAll(() => lab.close());
+
+interface Said {
+  readonly out: string;
+  readonly err: string;
+  readonly code: number;
+}
+
+async function ours(
+  paths: StorePaths,
+  args: readonly string[],
+  input = "",
+): Promise<Said & { readonly bytes: Buffer }> {
+  const pool = createPool({ size: 0 });
+  const opened: Dir[] = [];
+  const out: Uint8Array[] = [];
+  let err = "";
+  const open = (path: string): Dir => {
+    const dir = Dir.openHost(utf8(path));
+    opened.push(dir);
+    return dir;
+  };
+  const context: DropInContext = {
+    argv: [...paths.cli, ...args],
+    env: {},
+    log: silentLog,
+    signal: new AbortController().signal,
+    cwd: "/",
+    stdin: (async function* () {
+      yield Buffer.from(input);
+    })(),
+    pool: () => pool,
+    openDir: open,
+    ensureDir: open,
+    output: () => {
+      throw new Error("a stand-in has its own output");
+    },
+    setExitCode: () => undefined,
+    openSource: async () => undefined,
+    async writeOut(data) {
+      out.push(typeof data === "string" ? Buffer.from(data) : data);
+    },
+    async writeErr(data) {
+      err += typeof data === "string" ? data : Buffer.from(data).toString();
+    },
+  };
+  const code = await containersStorageDropIn.run(context);
+  for (const dir of opened) dir[Symbol.dispose]();
+  await pool[Symbol.asyncDispose]();
+  const bytes = Buffer.concat(out);
+  return { out: bytes.toString(), err, code, bytes };
+}
+
+/** Random ids by the order in which they are first seen, and no times. */
+function stable(): (text: string, paths: StorePaths) => string {
+  const ids = new Map<string, string>();
+  return (text, paths) =>
+    text
+      .replaceAll(paths.root, "$ROOT")
+      .replaceAll(paths.run, "$RUN")
+      .replaceAll(/"created":"[^"]*"/g, '"created":""')
+      .replaceAll(/\b[0-9a-f]{64}\b/g, (id) => {
+        if (FIXED.has(id)) return id;
+        const known = ids.get(id) ?? `ID${ids.size}`;
+        ids.set(id, known);
+        return known;
+      });
+}
+
+const image = layoutImage(LAYOUT);
+const FIXED = new Set([
+  L1,
+  L2,
+  L3,
+  image.config.digest.hex,
+  image.manifest.digest.hex,
+  ...image.layers.map(({ diffId }) => diffId.hex),
+]);
+
+const SESSION: readonly (readonly string[])[] = [
+  ["nope"],
+  ["images"],
+  ["images", "-q"],
+  ["images", "--json"],
+  ["images", "-z"],
+  ["storage-layers"],
+  ["layers"],
+  ["layers", "-q"],
+  ["layers", "-j"],
+  ["layer", L1, L2],
+  ["layer", "nope"],
+  ["layer", "-j", "nope", L3],
+  ["image", NAME],
+  ["image", "-j", NAME, "nope"],
+  ["image", "nope"],
+  ["containers"],
+  ["containers", "-j"],
+  ["container", "nope"],
+  ["exists", NAME],
+  ["exists", "nope"],
+  ["exists", "-q", NAME],
+  ["exists", "-j", NAME, L1, "zz"],
+  ["exists", "-i", L1],
+  ["exists", "-l", L1.slice(0, 10)],
+  ["get-names", NAME],
+  ["get-names", "-j", NAME],
+  ["add-names", "-n", "x", NAME],
+  ["add-names", "-j", "-n", "foo", "--name", "bar", NAME],
+  ["remove-names", "-n", "foo", NAME],
+  ["set-names", "-n", NAME, "-n", "y", NAME],
+  ["add-names", "-n", "l1", L1],
+  ["add-names", "-n", "x", "nope"],
+  ["images"],
+  ["layers"],
+  ["create-layer", "-n", "new", L3],
+  ["create-layer", "-j"],
+  ["create-layer", "nope"],
+  ["create-layer", "-n", "new"],
+  ["create-image", "-n", "img", L3],
+  ["create-image", "nope"],
+  ["create-image", "-n", "img"],
+  ["create-image", "-j", "-n", "img2", "-m", "said", L3],
+  ["metadata", "img"],
+  ["metadata", "-q", NAME],
+  ["set-metadata", "-m", "hello", "img"],
+  ["metadata", "-j", "img", "img2"],
+  ["metadata", "nope"],
+  ["list-image-data", "img"],
+  ["list-image-data", "-j", NAME],
+  ["get-image-data-size", NAME, "manifest"],
+  ["get-image-data-digest", NAME, "manifest"],
+  ["get-image-data-size", "-j", NAME, "manifest"],
+  ["get-image-data", NAME, "manifest"],
+  ["get-image-data", NAME, "zz"],
+  ["list-layer-data", L1],
+  ["images-by-digest", `sha256:${image.manifest.digest.hex}`],
+  ["version"],
+  ["version", "-j"],
+  ["delete-image", "nope"],
+  ["delete-image", "-t", "img"],
+  ["delete-image", "-j", "img"],
+  ["delete-image", "img2"],
+  ["delete-layer", "new"],
+  ["delete-layer", "zz"],
+  ["diffsize", L1],
+  ["diffsize", L2],
+  ["diffsize", "zz"],
+  ["images", "-j"],
+  ["layers", "-j"],
+  ["check", "-q"],
+  ["gc"],
+  ["delete-image", NAME],
+  ["images", "-j"],
+];
+
+describe.skipIf(missing !== undefined)(
+  `as containers-storage${missing === undefined ? "" : ` (${missing})`}`,
+  () => {
+    test("a session of every command that is there", async () => {
+      await using scratch = lab.scratch();
+      const a = pathsIn(join(scratch.path, "a"));
+      const b = pathsIn(join(scratch.path, "b"));
+      {
+        await using store = openStore(a);
+        await store.writeImage(image, { names: [NAME] });
+      }
+      execFileSync("cp", ["-a", join(scratch.path, "a"), join(scratch.path, "b")]);
+      const [theirText, ourText] = [stable(), stable()];
+      const said: unknown[] = [];
+      const expected: unknown[] = [];
+      for (const args of SESSION) {
+        const real = await peer.run([...a.cli, ...args]);
+        const stand = await ours(b, args);
+        said.push([args, stand.code, ourText(stand.out, b), ourText(stand.err, b)]);
+        expected.push([args, real.code, theirText(real.text, a), theirText(real.errorText, a)]);
+      }
+      expect(said).toEqual(expected);
+      for (const index of ["overlay-layers/layers.json", "overlay-images/images.json"]) {
+        expect(ourText(readFileSync(join(b.root, index), "utf8"), b)).toBe(
+          theirText(readFileSync(join(a.root, index), "utf8"), a),
+        );
+      }
+      expect((await peer.run([...b.cli, "check"])).code).toBe(0);
+    });
+
+    test("diffs are exact, and come back as layers", async () => {
+      await using scratch = lab.scratch();
+      const paths = pathsIn(scratch.path);
+      {
+        await using store = openStore(paths);
+        await store.writeImage(image, { names: [NAME] });
+      }
+      for (const [at, id] of [L1, L2, L3].entries()) {
+        const { bytes, code } = await ours(paths, ["diff", "-u", id]);
+        expect([code, sha256(bytes).hex]).toEqual([0, image.layers[at]?.diffId.hex]);
+        const real = await peer.run([...paths.cli, "diff", "-u", id]);
+        expect(real.stdout.equals(bytes)).toBe(true);
+      }
+      const layer = tar([{ name: "imported", content: "x" }]);
+      const file = join(scratch.path, "layer.tar");
+      writeFileSync(file, layer);
+      const imported = await ours(paths, ["import-layer", "-n", "imp", "-f", file, L3]);
+      expect(imported.code).toBe(0);
+      const real = await peer.run([...paths.cli, "diff", "-u", "imp"]);
+      expect(real.stdout.equals(layer)).toBe(true);
+      expect((await peer.run([...paths.cli, "check"])).code).toBe(0);
+    });
+  },
+);
