@@ -30,8 +30,8 @@ export interface ReadImageOptions extends OperationOptions, DecompressOptions {
 export interface OciLayer {
   readonly blob: Descriptor;
   readonly diffId: Digest;
-  /** The uncompressed tar. Ends with `oci/digest-mismatch`, `oci/content-size` or `oci/diff-id-mismatch` if it is another. */
-  tar(options?: OperationOptions): AsyncIterable<Uint8Array>;
+  /** The uncompressed tar. With `reuse` a chunk is the caller's only until it asks for the next. Ends with `oci/digest-mismatch`, `oci/content-size` or `oci/diff-id-mismatch` if it is another. */
+  tar(options?: OperationOptions & { readonly reuse?: boolean }): AsyncIterable<Uint8Array>;
   /** The same as segments. */
   segments(options?: OperationOptions): AsyncIterable<TarSegment<never>>;
 }
@@ -100,8 +100,7 @@ export async function readImage(
           `a layer of type "${layer.blob.mediaType.slice(0, 120)}"`,
         );
       }
-      const tar = (each?: OperationOptions): AsyncGenerator<Uint8Array> =>
-        layerTar(source, layer, options, each ?? {});
+      const tar: OciLayer["tar"] = (each) => layerTar(source, layer, options, each ?? {});
       const limits = options.tarLimits === undefined ? {} : { limits: options.tarLimits };
       return { ...layer, tar, segments: (each) => readSegments(tar(each), limits) };
     },
@@ -115,12 +114,12 @@ async function* layerTar(
   source: ImageTransportSource,
   { blob, diffId }: { readonly blob: Descriptor; readonly diffId: Digest },
   options: ReadImageOptions,
-  { signal }: OperationOptions,
+  { signal, reuse = false }: OperationOptions & { readonly reuse?: boolean },
 ): AsyncGenerator<Uint8Array> {
   const content = await source.openBlob(blob, signal === undefined ? {} : { signal });
   const plain = printDigest(blob.digest) === printDigest(diffId);
   // A decompressor is done with a chunk before it takes the next.
-  const shipped = abortable(checkedBlob(content, blob, !plain), signal);
+  const shipped = abortable(checkedBlob(content, blob, reuse || !plain), signal);
   // A plain tar has one digest under two names, and one look at it is enough.
   if (plain) {
     yield* decompress(shipped, { ...options, compression: "none" });

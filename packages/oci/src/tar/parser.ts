@@ -183,7 +183,7 @@ export class TarParser {
 
   #look(block: Uint8Array): void {
     if (this.#state === "sparse-map") {
-      this.#keep(block);
+      this.#keep(block.slice());
       this.#offset += BLOCK;
       this.#gnuMap(block, true);
       return;
@@ -205,7 +205,7 @@ export class TarParser {
       );
     }
     const raw = parseHeader(block, this.#offset);
-    this.#keep(block);
+    this.#keep(block.slice());
     this.#offset += BLOCK;
     if (raw.typeflag === TYPE_PAX || raw.typeflag === TYPE_LONG_NAME || raw.typeflag === TYPE_LONG_LINK) {
       this.#startExtended(raw);

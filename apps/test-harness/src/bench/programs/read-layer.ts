@@ -25,7 +25,7 @@ for (let index = 0; index < image.layers.length; index++) {
     data() {},
     entryEnd() {},
   });
-  for await (const chunk of layer.tar()) parser.push(chunk);
+  for await (const chunk of layer.tar({ reuse: true })) parser.push(chunk);
   parser.end();
   flush();
 }
