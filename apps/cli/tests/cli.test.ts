@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -277,3 +278,34 @@ function violations(schema: Schema, value: unknown, path: string, top: Schema): 
   });
   return [...missing, ...rest];
 }
+
+describe("composefs", () => {
+  test("runs its programs with their own arguments, and tells of them", () => {
+    const tree = root("usr/bin");
+    writeFileSync(join(tree, "usr/file"), "x".repeat(1000));
+    const ours = run("composefs", "mkcomposefs", "--use-epoch", "--print-digest-only", tree);
+    expect(ours.err).toBe("");
+    expect(ours.out).toMatch(/^[0-9a-f]{64}\n$/);
+    expect(run("composefs", "mkcomposefs", "--help").code).toBe(1);
+    expect(run("composefs", "--help").out).toContain("composefs-info");
+  });
+
+  test("makes a repository of a directory, checks it and collects it", () => {
+    const tree = root("usr/bin", "boot", "sysroot");
+    writeFileSync(join(tree, "usr/file"), "x".repeat(1000));
+    const repo = join(base, "repository");
+    expect(run("composefs", "init", repo).code).toBe(0);
+    const made = run("composefs", "create-image", "--repo", repo, "--name", "one", tree);
+    expect(made.out).toMatch(/^[0-9a-f]{128}\n$/);
+    expect(run("composefs", "compute-id", tree).out).toBe(made.out);
+    expect(run("composefs", "dump", "--repo", repo, "refs/one").out).toContain("/usr/file 1000 100644 1 ");
+    expect(run("composefs", "fsck", "--repo", repo)).toMatchObject({ code: 0, out: "nothing found\n" });
+    expect(run("composefs", "gc", "--repo", repo).out).toMatch(/^removed 0 /);
+    const [object = ""] = readdirSync(join(repo, "objects")).flatMap((shard) =>
+      readdirSync(join(repo, "objects", shard)).map((name) => join(repo, "objects", shard, name)),
+    );
+    rmSync(object);
+    expect(run("composefs", "fsck", "--repo", repo).code).toBe(1);
+    expect(run("composefs", "fsck")).toMatchObject({ code: 2 });
+  }, 60_000);
+});

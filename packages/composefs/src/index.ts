@@ -1,3 +1,10 @@
+export {
+  type ContainerRootOptions,
+  idOfDirectory,
+  writeDirectory,
+  type WriteDirectoryOptions,
+  type WrittenDirectory,
+} from "./directory/container-root.ts";
 export { ALGORITHMS, type ComposefsAlgorithm } from "./algorithm.ts";
 export { type BackendOptions, ComposefsBackend } from "./backend.ts";
 export { readDirectory, type ReadDirectory, type ReadDirectoryOptions } from "./directory/read-directory.ts";

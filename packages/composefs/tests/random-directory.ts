@@ -42,7 +42,7 @@ const OWNERS = [0, 0, 0, 1000, 65_535, 65_536, 4_294_967_000];
 const SECONDS = [0, 1, 1_700_000_000, 1_700_000_000, -5, 2_147_483_648];
 
 /** Fills an empty directory. The same seed makes the same tree. */
-export function fillDirectory(top: Dir, seed: number): void {
+export function fillDirectory(top: Dir, seed: number, knobs: { readonly whiteouts?: boolean } = {}): void {
   const next = random(seed);
   const pick = <T>(from: readonly T[]): T => from[next(from.length)] as T;
   const files: ByteString[] = [];
@@ -91,11 +91,13 @@ export function fillDirectory(top: Dir, seed: number): void {
           dress(dir, at, "special");
           break;
         case 5:
-          dir.mknod(at, pick(["character", "block"]), { device: { major: next(300), minor: next(70_000) } });
+          dir.mknod(at, pick(["character", "block"]), {
+            device: { major: 1 + next(300), minor: next(70_000) },
+          });
           dress(dir, at, "special");
           break;
         case 6: {
-          if (next(3) > 0) break;
+          if (next(3) > 0 || knobs.whiteouts === false) break;
           dir.mknod(at, "character", { device: { major: 0, minor: 0 } });
           dress(dir, at, "special");
           break;

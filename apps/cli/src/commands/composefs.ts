@@ -1,4 +1,5 @@
 import type { CommandModule } from "@bootc-store/backend/command";
+import { registerComposefs } from "@bootc-store/composefs/commands";
 
 import { IN_GROUPS } from "../drop-ins.ts";
 
@@ -6,8 +7,9 @@ import { IN_GROUPS } from "../drop-ins.ts";
 export const composefsCommands: CommandModule = {
   name: "composefs",
   summary: "composefs images",
-  register(parent) {
+  register(parent, context) {
     const group = parent.command("composefs").description("make composefs images and see what is in them");
+    registerComposefs(group, context);
     for (const name of IN_GROUPS.get("composefs") ?? []) {
       group
         .command(name)

@@ -18,6 +18,8 @@ export interface ReadDirectoryOptions extends ScanOptions {
    * that a store inside of the directory is not taken for a part of it.
    */
   readonly store?: () => Dir;
+  /** Whether each file of the store must have fs-verity, as in a secure repository. Default: where it can be had. */
+  readonly requireVerity?: boolean;
 }
 
 export interface ReadDirectory {
@@ -71,7 +73,7 @@ export async function readDirectory(dir: Dir, options: ReadDirectoryOptions): Pr
         sizes: batch.files.map(({ size }) => size),
         algorithm,
         inlineMax,
-        ...(store === undefined ? {} : { store: store.fd }),
+        ...(store === undefined ? {} : { store: store.fd, requireVerity: options.requireVerity === true }),
       };
     }
   };

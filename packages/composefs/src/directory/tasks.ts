@@ -15,6 +15,7 @@ import {
   type TempFile,
   throwIfCancelled,
   type VerityAlgorithm,
+  verifyMeasuredVerity,
 } from "@bootc-store/linux";
 
 import { composefsErrors } from "../errors.ts";
@@ -30,6 +31,8 @@ export interface MeasureInput {
   readonly inlineMax: number;
   /** Descriptor of the store that gets the other ones: `XX/…` by digest. */
   readonly store?: number;
+  /** Whether what is in the store must have fs-verity. */
+  readonly requireVerity?: boolean;
 }
 
 export interface MeasureOutput {
@@ -58,7 +61,9 @@ export const measureFiles = defineTask(
     const dir = Dir.borrow(input.dir);
     const found: (string | Uint8Array)[] = [];
     using writer =
-      input.store === undefined ? undefined : new StoreWriter(Dir.borrow(input.store), input.algorithm);
+      input.store === undefined
+        ? undefined
+        : new StoreWriter(Dir.borrow(input.store), input.algorithm, input.requireVerity === true);
     for (const [at, path] of input.paths.entries()) {
       throwIfCancelled(signal);
       const size = input.sizes[at] ?? 0;
@@ -124,7 +129,10 @@ class StoreWriter implements Disposable {
   #copied = 0;
   #copiedBytes = 0;
 
-  constructor(store: Dir, algorithm: VerityAlgorithm) {
+  readonly #requireVerity: boolean;
+
+  constructor(store: Dir, algorithm: VerityAlgorithm, requireVerity: boolean) {
+    this.#requireVerity = requireVerity;
     this.#store = store;
     this.#algorithm = algorithm;
   }
@@ -155,13 +163,21 @@ class StoreWriter implements Disposable {
   /** A file for an object that is not there yet. */
   #begin(digest: string): TempFile | undefined {
     const path = utf8(`${digest.slice(0, 2)}/${digest.slice(2)}`);
-    if (this.#waiting.has(digest) || this.#store.statOptional(path) !== undefined) {
+    if (this.#waiting.has(digest) || this.#isThere(path, digest)) {
       this.#reused++;
       return undefined;
     }
     const temporary = this.#store.tempFile({ mode: 0o644 });
     this.#waiting.set(digest, temporary);
     return temporary;
+  }
+
+  /** What is there is believed, unless it must have fs-verity: then it is measured. */
+  #isThere(path: ByteString, digest: string): boolean {
+    if (!this.#requireVerity) return this.#store.statOptional(path) !== undefined;
+    using file = this.#store.openFileOptional(path);
+    if (file !== undefined) verifyMeasuredVerity(file, this.#algorithm, digest);
+    return file !== undefined;
   }
 
   add(source: File, before: FileStat, digest: string, signal: CancelSignal): void {
@@ -219,6 +235,11 @@ class StoreWriter implements Disposable {
       enableVerity(temporary.closeForWriting(), { algorithm: this.#algorithm });
       return true;
     } catch (error) {
+      if (this.#requireVerity) {
+        throw composefsErrors.error("verity-required", "fs-verity could not be enabled on an object", {
+          cause: error,
+        });
+      }
       if (isStoreError(error, "linux/call-unsupported")) return false;
       throw error;
     }

@@ -115,6 +115,6 @@ export function readFileContent(leaf: File, objects: ObjectStore, limit: number)
     );
   if (leaf.content.kind === "inline") return leaf.content.bytes;
   if (leaf.content.kind === "sparse") return new Uint8Array(leaf.size);
-  using file = objects.open(leaf.content.key);
+  using file = objects.open(leaf.content.key.replaceAll("/", ""));
   return file.readAll({ limit });
 }
