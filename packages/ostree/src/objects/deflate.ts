@@ -1,4 +1,4 @@
-import { createDeflateRaw, createInflateRaw, deflateRawSync } from "node:zlib";
+import { createDeflateRaw, createInflateRaw, deflateRawSync, inflateRawSync } from "node:zlib";
 import type { File } from "@bootc-store/linux";
 
 import { ostreeErrors } from "../errors.ts";
@@ -6,6 +6,8 @@ import { ostreeErrors } from "../errors.ts";
 // Archives hold raw deflate, without the wrapper of zlib or gzip.
 
 const CHUNK = 1 << 17;
+/** What is at most this large on both sides is inflated at once, which costs no stream. */
+const IN_MEMORY = 1 << 22;
 
 export function deflateBytes(data: Uint8Array, level: number): Buffer {
   return deflateRawSync(data, { level });
@@ -52,6 +54,11 @@ export async function* inflateFile(
   size: number,
   format: string,
 ): AsyncGenerator<Uint8Array> {
+  const storedSize = source.stat().size - offset;
+  if (storedSize <= IN_MEMORY && size <= IN_MEMORY) {
+    yield inflateWhole(source, offset, storedSize, size, format);
+    return;
+  }
   const inflate = createInflateRaw({ chunkSize: CHUNK });
   let consumed = offset;
   const input = (async () => {
@@ -62,8 +69,11 @@ export async function* inflateFile(
       consumed += count;
       if (!inflate.write(buffer.subarray(0, count))) {
         await new Promise<void>((resolve) => {
-          inflate.once("drain", resolve);
-          inflate.once("close", resolve);
+          const go = (): void => {
+            inflate.off("drain", go).off("close", go);
+            resolve();
+          };
+          inflate.on("drain", go).on("close", go);
         });
       }
     }
@@ -91,6 +101,30 @@ export async function* inflateFile(
   if (total !== size) throw invalid(format, `it holds ${total} bytes, and its header says ${size}`);
   const left = source.stat().size - offset - inflate.bytesWritten;
   if (left > 0) throw invalid(format, `${left} bytes follow the compressed data`);
+}
+
+function inflateWhole(
+  source: File,
+  offset: number,
+  storedSize: number,
+  size: number,
+  format: string,
+): Buffer {
+  const compressed = Buffer.allocUnsafeSlow(storedSize);
+  source.readFull(compressed, offset);
+  let found: { buffer: Buffer; engine: { bytesWritten: number } };
+  try {
+    // One byte more than there may be, so that too many can be told from damage.
+    found = inflateRawSync(compressed, { maxOutputLength: size + 1, info: true }) as unknown as typeof found;
+  } catch (error) {
+    throw invalid(format, `damaged compressed data: ${(error as Error).message}`);
+  }
+  const { buffer, engine } = found;
+  if (buffer.length !== size)
+    throw invalid(format, `it holds ${buffer.length} bytes, and its header says ${size}`);
+  const left = storedSize - engine.bytesWritten;
+  if (left > 0) throw invalid(format, `${left} bytes follow the compressed data`);
+  return buffer;
 }
 
 function invalid(format: string, problem: string): Error {
