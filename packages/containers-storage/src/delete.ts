@@ -31,9 +31,9 @@ export async function deleteImages(
 ): Promise<readonly DeletedImage[]> {
   using removed = new Cleanup();
   const { places, records } = root;
-  const mounted = await records.mountpoints(signal);
   return await records.change(ALL, signal, async (change) => {
     await removeIncomplete(places, change);
+    const mounted = await records.mountpoints(signal);
     const deleted: DeletedImage[] = [];
     for (const image of select(change)) {
       assertUnused(change, image);
@@ -59,8 +59,8 @@ export async function deleteLayer(
 ): Promise<void> {
   using removed = new Cleanup();
   const { places, records } = root;
-  const mounted = await records.mountpoints(signal);
   await records.change(ALL, signal, async (change) => {
+    const mounted = await records.mountpoints(signal);
     if (change.layers.get(id) === undefined) {
       throw containersStorageErrors.error("layer-not-found", "layer not known", { context: { layer: id } });
     }
