@@ -72,6 +72,7 @@ export const composefsErrors = defineErrors("composefs", {
     kind: "corrupt",
     meaning: "Something that is no link is among the links of a repository, or a link leads nowhere.",
   },
+  "mount-refused": { kind: "unsupported", meaning: "The kernel does not mount an image." },
   "repository-unnamed": { kind: "usage", meaning: "A command was not told which repository to work on." },
   "option-invalid": { kind: "usage", meaning: "An option has a value that it cannot have." },
   "limit-exceeded": {

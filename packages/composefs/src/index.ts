@@ -14,6 +14,7 @@ export { composefsErrors } from "./errors.ts";
 export { type ErofsVersion, parseMeta, printMeta, type RepositoryMeta } from "./format/meta-json.ts";
 export { COMPOSEFS_LIMITS, type ComposefsLimits } from "./limits.ts";
 export { type BootEntry, findBootEntries } from "./oci/boot-entries.ts";
+export { mountImage, type MountImageOptions } from "./mount/mount-image.ts";
 export {
   type ErofsIds,
   erofsIdsOf,

@@ -14,6 +14,7 @@ export function registerComposefs(group: Command, context: CommandContext): void
   registerCreateImage(group, context);
   registerComputeId(group, context);
   registerDump(group, context);
+  registerMount(group, context);
   registerFsck(group, context);
   registerGc(group, context);
 }
@@ -147,6 +148,39 @@ function registerDump(group: Command, context: CommandContext): void {
 /** A dump file is ASCII; everything else is escaped in it. */
 function bytesOfAscii(text: string): Uint8Array {
   return new TextEncoder().encode(text);
+}
+
+function registerMount(group: Command, context: CommandContext): void {
+  group
+    .command("mount")
+    .description("mount an image over its objects, read-only; umount(8) takes it away")
+    .argument("<image>", "its id, or refs/NAME")
+    .argument("<dir>", "where")
+    .option(REPO, REPO_HELP)
+    .action(async (image, dir, options) => {
+      const [{ mountImage }, { resolveImage }, { attachMount, measureVerity }, { utf8 }] = await Promise.all([
+        import("../mount/mount-image.ts"),
+        import("../oci/erofs-image.ts"),
+        import("@bootc-store/linux"),
+        import("@bootc-store/core"),
+      ]);
+      await using store = await open(context, repoOf(options), true);
+      const { objects, algorithm, secure, dir: place } = store.repository;
+      const id = resolveImage(store.repository, image);
+      using file = objects.open(id);
+      using top = place.openDir(utf8("objects"));
+      // Without fs-verity of the image itself nothing vouches for the digests in it.
+      const sealed = secure || measureVerity(file).state === "enabled";
+      using mount = mountImage({
+        image: file,
+        objects: [top],
+        verity: sealed ? "require" : "off",
+        source: `composefs:${id}`,
+        devices: context.openDir("/dev"),
+        ...(sealed ? { digest: { algorithm, hex: id } } : {}),
+      });
+      attachMount(mount, context.openDir(dir));
+    });
 }
 
 function registerFsck(group: Command, context: CommandContext): void {
