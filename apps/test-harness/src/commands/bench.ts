@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { compare, type ComparisonResult, machineLine, markdownTable, openLab } from "@bootc-store/lab";
 import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
 import { comparisons } from "../bench/comparisons.ts";
+import { composefsComparisons } from "../bench/composefs.ts";
 import { inputNames, openInput } from "../bench/inputs.ts";
 import { layerComparisons } from "../bench/layers.ts";
 import { cacheOption, log, print } from "./options.ts";
@@ -53,7 +54,7 @@ export function benchCommand() {
           const list =
             tree === undefined
               ? await layerComparisons(lab, scratch.path, seed, log)
-              : comparisons(tree, scratch.path);
+              : [...comparisons(tree, scratch.path), ...composefsComparisons(lab, tree, scratch.path)];
           for (const comparison of list) results.push(await compare({ ...comparison, rounds: count }, log));
         }
         print(machineLine());
