@@ -141,6 +141,20 @@ function tryProgram(
       `${program} --version under Node ${version}`,
       said.output,
     );
+    // What --version does not load.
+    const root = join(folder, "root");
+    mkdirSync(join(root, "boot"), { recursive: true });
+    for (const args of [["--help"], ["doctor"], ["--root", root, "status", "--json"], ["copy", "--help"]]) {
+      const ran = run(join(folder, "bin", program), args, { env });
+      report(ran.code === 0, `${program} ${args[0] === "--root" ? "status" : args.join(" ")}`, ran.output);
+    }
+    const stands = join(folder, "stands");
+    const wrote = run(join(folder, "bin", program), ["dropins", stands], { env });
+    report(wrote.code === 0, `${program} dropins`, wrote.output);
+    for (const name of wrote.code === 0 ? readdirSync(stands) : []) {
+      const helped = run(join(stands, name), ["--help"], { env });
+      report(helped.code === 0, `${name} --help, as ${program} stands in for it`, helped.output);
+    }
   }
 }
 

@@ -38,6 +38,9 @@ export const IN_GROUPS: ReadonlyMap<string, readonly string[]> = new Map([
   ["composefs", ["mkcomposefs", "composefs-info", "composefs-dump"]],
 ]);
 
+/** A line of every script of ours, by which it is known again. */
+export const MARK = "# written by bootc-store dropins";
+
 const CALLED_AS = "--called-as=";
 
 /**
@@ -79,7 +82,7 @@ export function dropInScript(
   options: readonly string[] = [],
 ): string {
   const words = [node, ...options, main, ...(name === "bootc-store" ? [] : [`${CALLED_AS}${name}`])];
-  return `#!/bin/sh\nexec ${words.map(quote).join(" ")} "$@"\n`;
+  return `#!/bin/sh\n${MARK}\nexec ${words.map(quote).join(" ")} "$@"\n`;
 }
 
 function quote(word: string): string {

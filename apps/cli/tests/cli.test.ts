@@ -176,7 +176,7 @@ describe("stand-ins", () => {
 
   test("a script quotes what a shell would read", () => {
     expect(dropInScript("bootc-store", "/n o/node", "/it's/main.js")).toBe(
-      `#!/bin/sh\nexec '/n o/node' '/it'\\''s/main.js' "$@"\n`,
+      `#!/bin/sh\n# written by bootc-store dropins\nexec '/n o/node' '/it'\\''s/main.js' "$@"\n`,
     );
   });
 
@@ -201,6 +201,13 @@ describe("stand-ins", () => {
     },
   );
 
+  test("are not passed by in silence when options stand before them", () => {
+    expect(run("--root", base, "composefs", "mkcomposefs", "/nowhere", "out")).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("no options before"),
+    });
+  });
+
   test("do not overwrite what they did not write", () => {
     mkdirSync(join(base, "taken"));
     writeFileSync(join(base, "taken/bootc-store"), "mine");
@@ -209,6 +216,11 @@ describe("stand-ins", () => {
       err: expect.stringContaining("cli/drop-in-dir-invalid"),
     });
     expect(readFileSync(join(base, "taken/bootc-store"), "utf8")).toBe("mine");
+    // A wrapper that somebody else wrote looks much like ours.
+    const wrapper = '#!/bin/sh\nexec /opt/bootc-store/bin/bootc-store "$@"\n';
+    writeFileSync(join(base, "taken/bootc-store"), wrapper);
+    expect(run("dropins", join(base, "taken")).code).toBe(2);
+    expect(readFileSync(join(base, "taken/bootc-store"), "utf8")).toBe(wrapper);
   });
 });
 

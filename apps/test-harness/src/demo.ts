@@ -180,51 +180,62 @@ await using lab = openLab();
 console.log(
   `A physical root in ${root}${plain === undefined ? ", on XFS" : `, a plain directory (no XFS: ${plain})`}`,
 );
-for (const name of ["ostree", "boot"]) mkdirSync(join(root, name));
-const reference = given ?? (await writeLayout(join(base, "image")));
+let keep = false;
+try {
+  for (const name of ["ostree", "boot"]) mkdirSync(join(root, name));
+  const reference = given ?? (await writeLayout(join(base, "image")));
 
-if (process.getuid?.() === 0) {
-  const before = used(root);
-  bootcStore(
-    "--root",
-    root,
-    "pull",
-    reference,
-    "--name",
-    "localhost/demo:2",
-    "--runroot",
-    run,
-    "--into",
-    "containers-storage",
-  );
-  const one = used(root) - before;
-  bootcStore(
-    "--root",
-    root,
-    "pull",
-    reference,
-    "--name",
-    "localhost/demo:2",
-    "--runroot",
-    run,
-    ...(given === undefined ? ["--bootable"] : []),
-  );
-  const three = used(root) - before;
-  if (plain === undefined) {
-    console.log(`\nOn disk: ${one.toFixed(1)} MB in one store, ${three.toFixed(1)} MB in all three.`);
+  if (process.getuid?.() === 0) {
+    const before = used(root);
+    bootcStore(
+      "--root",
+      root,
+      "pull",
+      reference,
+      "--name",
+      "localhost/demo:2",
+      "--runroot",
+      run,
+      "--into",
+      "containers-storage",
+    );
+    const one = used(root) - before;
+    bootcStore(
+      "--root",
+      root,
+      "pull",
+      reference,
+      "--name",
+      "localhost/demo:2",
+      "--runroot",
+      run,
+      ...(given === undefined ? ["--bootable"] : []),
+    );
+    const three = used(root) - before;
+    if (plain === undefined) {
+      console.log(`\nOn disk: ${one.toFixed(1)} MB in one store, ${three.toFixed(1)} MB in all three.`);
+    }
+    bootcStore("--root", root, "status");
+    await askPeers(lab, root, run);
+  } else {
+    console.log("Pulling keeps owners and devices, so it needs root; what an empty root looks like:");
+    bootcStore("--root", root, "status");
   }
-  bootcStore("--root", root, "status");
-  await askPeers(lab, root, run);
-} else {
-  console.log("Pulling keeps owners and devices, so it needs root; what an empty root looks like:");
-  bootcStore("--root", root, "status");
+  keep = process.stdin.isTTY;
+} finally {
+  if (!keep) cleanUp();
 }
 
-if (process.stdin.isTTY) {
+if (keep) {
   console.log(`\nThe root is left there for you: npx pnpm@12 -s bootc-store --root ${root} status`);
   if (plain === undefined) console.log(`When you are done: umount ${root} && rm -r ${base}`);
-} else {
-  // Nobody is there to play with it.
-  if (plain === undefined) spawnSync("umount", [root]);
+}
+
+/** Nobody is there to play with it, or it went wrong. */
+function cleanUp(): void {
+  if (plain === undefined && spawnSync("umount", [root], { stdio: "inherit" }).status !== 0) {
+    console.error(`It is still in use and was left: umount ${root} && rm -r ${base}`);
+    return;
+  }
   rmSync(base, { recursive: true, force: true });
 }

@@ -15,7 +15,10 @@ export const composefsCommands: CommandModule = {
         .command(name)
         .description(`as the program ${name}`)
         .argument("[args...]", `arguments of ${name}`)
-        .helpOption(false);
+        .helpOption(false)
+        .allowUnknownOption()
+        // Reached only when options of ours stand before it, which the program would not understand.
+        .action(() => group.error(`error: ${name} takes no options before its name`));
     }
   },
 };

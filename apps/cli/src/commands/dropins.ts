@@ -5,10 +5,7 @@ import type { CommandModule } from "@bootc-store/backend/command";
 import { utf8 } from "@bootc-store/core";
 import type { Dir } from "@bootc-store/linux";
 
-import { cliErrors, dropInScript, NAMES } from "../drop-ins.ts";
-
-/** How every script begins that this command writes, so that it knows its own again. */
-const OURS = "#!/bin/sh\nexec ";
+import { cliErrors, dropInScript, MARK, NAMES } from "../drop-ins.ts";
 
 export const dropinsCommand: CommandModule = {
   name: "dropins",
@@ -38,7 +35,7 @@ function writeDropIn(dir: Dir, name: string): void {
     dir
       .readFile(utf8(name), { limit: 1 << 20 })
       .toString("latin1")
-      .startsWith(OURS);
+      .startsWith(`#!/bin/sh\n${MARK}\n`);
   if (found !== undefined && !isOurs) {
     throw cliErrors.error(
       "drop-in-dir-invalid",

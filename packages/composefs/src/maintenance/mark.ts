@@ -64,8 +64,14 @@ export async function mark(
       marked.objects.add(object);
       const { objects, named } = await referencesOfStream(repository, name, object);
       for (const each of objects) marked.objects.add(each);
-      for (const id of named.values()) {
+      for (const [reference, id] of named) {
         marked.objects.add(id);
+        // Also by its name: the stream of a configuration is written anew when images are attached to it, and a manifest
+        // that others share it with may still name what it was.
+        for (const current of streamsNamed(reference)) {
+          const target = entries.streams.get(current);
+          if (target !== undefined) queue.push([current, target]);
+        }
         const stream = streamsByObject.get(id);
         if (stream !== undefined) queue.push([stream, id]);
         else if (entries.images.has(id)) markImage(id, id);
@@ -91,6 +97,11 @@ export async function mark(
     }
   }
   return marked;
+}
+
+function streamsNamed(reference: string): readonly string[] {
+  if (reference.startsWith("config:")) return [`oci-config-${reference.slice("config:".length)}`];
+  return /^sha(256|384|512):/.test(reference) ? [`oci-layer-${reference}`] : [];
 }
 
 function entriesOf(repository: Repository, folder: LinkFolder): Map<string, string> {

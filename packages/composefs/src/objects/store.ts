@@ -106,7 +106,7 @@ export class ObjectStore {
   /** Stores bytes in hand. */
   put(bytes: Uint8Array): StoredObject {
     const id = toHex(computeVerity(bytes, { algorithm: this.algorithm }));
-    if (this.#alreadyThere(id)) return { id, how: "reused" };
+    if (this.#alreadyThere(id, bytes.length)) return { id, how: "reused" };
     using temporary = this.#shard(id).tempFile({ mode: 0o666 });
     temporary.file.write(bytes);
     return { id, how: this.#publish(temporary, id) };
@@ -135,7 +135,7 @@ export class ObjectStore {
     }
     checkSize(written, size);
     const id = toHex(hasher.finish());
-    if (this.#alreadyThere(id)) return { id, how: "reused" };
+    if (this.#alreadyThere(id, size)) return { id, how: "reused" };
     return { id, how: this.#publish(temporary, id) };
   }
 
@@ -149,13 +149,24 @@ export class ObjectStore {
       this.#clones = cloneFile(file, temporary.file);
       if (this.#clones) {
         const id = this.#digestOf(temporary.file, size, tee);
-        if (this.#alreadyThere(id)) return { id, how: "reused" };
+        if (this.#alreadyThere(id, size)) return { id, how: "reused" };
         return { id, how: this.#publish(temporary, id) === "reused" ? "reused" : "cloned" };
       }
     }
-    const id = this.#digestOf(file, size, tee);
-    if (this.#alreadyThere(id)) return { id, how: "reused" };
-    return { id, how: this.#linkOrCopy(file, id, options) };
+    if (options.link) {
+      const id = this.#digestOf(file, size, tee);
+      if (this.#alreadyThere(id, size)) return { id, how: "reused" };
+      return { id, how: this.#linkOrCopy(file, id, options) };
+    }
+    if (options.clone === "require") throw copyRefused(file);
+    // What is stored is what was read, whatever becomes of the file meanwhile.
+    using temporary = this.#objectsDir().tempFile({ mode: 0o644 });
+    const id = this.#digestOf(file, size, (chunk) => {
+      tee(chunk);
+      temporary.file.write(chunk);
+    });
+    if (this.#alreadyThere(id, size)) return { id, how: "reused" };
+    return { id, how: this.#publish(temporary, id) };
   }
 
   /** All of a repository's objects by the two digits of their directory. */
@@ -178,11 +189,12 @@ export class ObjectStore {
 
   #linkOrCopy(file: File, id: string, options: AdoptOptions): HowStored {
     // A name that stands for somebody else's inode must have fs-verity before it is there.
-    if (options.link) this.#seal(file);
+    this.#seal(file);
+    if (this.verity === "require") this.#checkMeasured(file, id);
     try {
       return placeContent(file, this.#shard(id), utf8(id.slice(2)), {
         clone: false,
-        link: options.link,
+        link: true,
         copy: options.clone !== "require",
         mode: 0o644,
         prepare: (temporary) => this.#seal(temporary.closeForWriting()),
@@ -191,14 +203,7 @@ export class ObjectStore {
     } catch (error) {
       if (isStoreError(error, "linux/exists")) return "reused";
       if (!isStoreError(error, "linux/cross-device")) throw error;
-      throw composefsErrors.error(
-        "copy-refused",
-        "reflink and hardlink both failed, and copying is not allowed",
-        {
-          context: { digest: id, path: file.label },
-          cause: error,
-        },
-      );
+      throw copyRefused(file, error);
     }
   }
 
@@ -217,10 +222,19 @@ export class ObjectStore {
     return toHex(hasher.finish());
   }
 
-  /** In a secure repository what is there must be what its name says; in an insecure one it is believed, as cfsctl does. */
-  #alreadyThere(id: string): boolean {
-    const found = this.#shardOptional(id)?.statOptional(utf8(id.slice(2)));
-    if (found === undefined) return false;
+  /**
+   * In a secure repository what is there must be what its name says; in an insecure one it is believed, as cfsctl does, if
+   * it has the size. A machine that lost its power before the content was on the disk leaves an object that is empty or
+   * short; it is taken away, so that the good one can have its name.
+   */
+  #alreadyThere(id: string, size: number): boolean {
+    const shard = this.#shardOptional(id);
+    const found = shard?.statOptional(utf8(id.slice(2)));
+    if (shard === undefined || found === undefined) return false;
+    if (found.type === "regular" && found.size < size) {
+      shard.remove(utf8(id.slice(2)));
+      return false;
+    }
     if (this.verity === "require") {
       using file = this.#shard(id).openFile(utf8(id.slice(2)));
       this.#checkMeasured(file, id);
@@ -301,6 +315,14 @@ export class ObjectStore {
 
 const OBJECTS = utf8("objects");
 const READ_SIZE = 1 << 20;
+
+function copyRefused(file: File, cause?: unknown): Error {
+  return composefsErrors.error(
+    "copy-refused",
+    "what was allowed of reflink and hardlink failed, and copying is not allowed",
+    { context: { path: file.label }, ...(cause === undefined ? {} : { cause }) },
+  );
+}
 
 function checkSize(found: number, wanted: number): void {
   if (found === wanted) return;

@@ -34,7 +34,7 @@ import {
   writeDocument,
 } from "./documents.ts";
 import { encodeImage, storeImage } from "./erofs-image.ts";
-import { hasLayer, layerStreamName, openLayer, writeLayer } from "./layer.ts";
+import { layerIsWhole, layerStreamName, openLayer, writeLayer } from "./layer.ts";
 import { transformForBoot, transformForOci, type XattrMode } from "./transform.ts";
 import { treeOfLayers } from "./tree.ts";
 import { utf8 } from "@bootc-store/core";
@@ -61,13 +61,20 @@ export async function writeImage(
   image: Image,
   options: WriteImageOptions = {},
 ): Promise<WrittenComposefsImage> {
-  repository.assertWritable();
+  return await repository.writing(async () => await writeParts(repository, image, options));
+}
+
+async function writeParts(
+  repository: Repository,
+  image: Image,
+  options: WriteImageOptions,
+): Promise<WrittenComposefsImage> {
   const tally = new TallyBuilder();
   const layers: { diffId: Digest; created: boolean; id: string }[] = [];
   for (const [index, { diffId }] of image.layers.entries()) {
     throwIfAborted(options.signal);
     let created = false;
-    if (!hasLayer(repository, diffId)) {
+    if (!(await layerIsWhole(repository, diffId))) {
       const written = await writeLayer(repository, await image.openLayer(index, options), options);
       tally.addAll(written.content);
       created = written.created;
@@ -90,8 +97,11 @@ export async function writeImage(
   ) {
     await writeConfigAndManifest(repository, image, references, images);
   }
-  for (const name of options.names ?? [])
-    writeTag(repository, name, documentStreamName("manifest", image.manifest.digest));
+  const names = options.names ?? [];
+  // A tag that leads nowhere would stop every collection, so it is written when what it names is there to stay.
+  if (names.length > 0) repository.flush();
+  for (const name of names) writeTag(repository, name, documentStreamName("manifest", image.manifest.digest));
+  if (names.length > 0) repository.flush();
   return {
     id: printDigest(image.manifest.digest),
     created: known === undefined,
@@ -114,6 +124,32 @@ async function writeConfigAndManifest(
   ]);
   const references = [[`config:${printDigest(config.digest)}`, configId] as const, ...layers];
   await writeDocument(repository, "manifest", manifest.digest, manifest.bytes, references);
+  await followConfig(
+    repository,
+    `config:${printDigest(config.digest)}`,
+    configId,
+    printDigest(manifest.digest),
+  );
+}
+
+/** Other manifests of the same configuration name its stream as it is now, so that a collection finds it by either. */
+async function followConfig(
+  repository: Repository,
+  name: string,
+  configId: string,
+  written: string,
+): Promise<void> {
+  for (const { name: stream } of listObjectLinks(repository, "streams")) {
+    const digest = digestOfStreamName("manifest", stream);
+    if (digest === undefined || printDigest(digest) === written) continue;
+    const other = await readDocument(repository, "manifest", digest);
+    const known = other.references.get(name);
+    if (known === undefined || known === configId) continue;
+    const references = [...other.references].map(
+      ([each, id]) => [each, each === name ? configId : id] as const,
+    );
+    await writeDocument(repository, "manifest", digest, other.bytes, references);
+  }
 }
 
 /** EROFS images that are not attached yet, and the ids of all. */

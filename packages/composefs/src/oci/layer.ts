@@ -33,6 +33,15 @@ export function hasLayer(repository: Repository, diffId: Digest): boolean {
   return streamId(repository, layerStreamName(diffId)) !== undefined;
 }
 
+/** Whether it is there with all of its objects; else it is written again, which repairs it. */
+export async function layerIsWhole(repository: Repository, diffId: Digest): Promise<boolean> {
+  const name = layerStreamName(diffId);
+  const id = streamId(repository, name);
+  if (id === undefined || !repository.objects.has(id)) return false;
+  using stream = await openStream(repository, name);
+  return stream.tables.objects.every((object) => repository.objects.has(object));
+}
+
 /**
  * Writes a layer in one pass: the diff id over all bytes, the digest of each content, and the tar's own structure are
  * looked at while it goes by. It gets its name only when all of them hold. Throws `composefs/layer-mismatch`, the
@@ -43,10 +52,17 @@ export async function writeLayer(
   layer: Layer,
   options: AdoptOptions = {},
 ): Promise<WrittenLayer> {
-  repository.assertWritable();
+  return await repository.writing(async () => await writeSegments(repository, layer, options));
+}
+
+async function writeSegments(
+  repository: Repository,
+  layer: Layer,
+  options: AdoptOptions,
+): Promise<WrittenLayer> {
   const name = layerStreamName(layer.diffId);
-  const existing = streamId(repository, name);
-  if (existing !== undefined) return { id: name, created: false, content: new TallyBuilder().tally() };
+  if (await layerIsWhole(repository, layer.diffId))
+    return { id: name, created: false, content: new TallyBuilder().tally() };
   const writing = new LayerWriter(repository, layer.diffId, options);
   try {
     for await (const segment of layer.segments(options)) await writing.take(segment);
@@ -75,7 +91,7 @@ class LayerWriter {
     this.#diffId = diffId;
     this.#options = options;
     this.#hash = createHash(diffId.algorithm);
-    this.#stream = new SplitstreamWriter(repository.algorithm, CONTENT_TYPES.layer);
+    this.#stream = new SplitstreamWriter(repository.algorithm, CONTENT_TYPES.layer, repository.limits.inline);
   }
 
   async take(segment: LayerSegment): Promise<void> {

@@ -63,6 +63,10 @@ export class Repository implements AsyncDisposable {
   readonly #readOnly: string | undefined;
   readonly #lock: Lock;
   readonly #life = new Lifetime("repository");
+  /** Writers of this very object, which its lock on the file does not keep from its own collection. */
+  #writers = 0;
+  #exclusive = false;
+  #lockLost = false;
 
   private constructor(
     dir: Dir,
@@ -118,10 +122,12 @@ export class Repository implements AsyncDisposable {
   ): Promise<{ repository: Repository; created: boolean }> {
     const algorithm = options.algorithm ?? "sha512";
     const existing = readMetaText(directory);
-    if (existing === undefined)
+    // A repository of the old format is no empty directory: it is upgraded or refused, and never called something else.
+    const old = existing === undefined && inferFromObjects(directory) !== undefined;
+    if (existing === undefined && !old) {
       writeMeta(directory, freshMeta(algorithm, options.erofs), options.secure === true);
-    else {
-      const meta = parseMeta(existing);
+    } else {
+      const meta = existing === undefined ? metaOfOld(directory, options).meta : parseMeta(existing);
       if (
         meta.algorithm !== algorithm ||
         (options.erofs !== undefined && meta.erofs.default !== options.erofs)
@@ -132,7 +138,8 @@ export class Repository implements AsyncDisposable {
         );
       }
     }
-    return { repository: await Repository.open(directory, options), created: existing === undefined };
+    const created = existing === undefined && !old;
+    return { repository: await Repository.open(directory, options), created };
   }
 
   get algorithm(): ComposefsAlgorithm {
@@ -153,6 +160,12 @@ export class Repository implements AsyncDisposable {
 
   assertOpen(): void {
     this.#life.assertOpen();
+    if (this.#lockLost) {
+      throw composefsErrors.error(
+        "repository-locked",
+        "another program took the lock; open the repository again",
+      );
+    }
   }
 
   /** Everything that was written so far is on the disk when it returns. Called before something is named. */
@@ -160,8 +173,21 @@ export class Repository implements AsyncDisposable {
     if (this.sync !== "none") this.dir.syncFileSystem();
   }
 
+  /** Runs what writes, so that no collection by the same object removes what is not referred to yet. */
+  async writing<T>(work: () => Promise<T>): Promise<T> {
+    // What runs within another writer goes on, since the collection waits for both.
+    while (this.#exclusive) await pause();
+    this.assertWritable();
+    this.#writers++;
+    try {
+      return await work();
+    } finally {
+      this.#writers--;
+    }
+  }
+
   /**
-   * Runs `work` with the repository's lock held exclusively: nobody else has it open meanwhile. Throws
+   * Runs `work` with the repository's lock held exclusively: nobody else has it open or writes to it meanwhile. Throws
    * `composefs/repository-locked` if somebody has.
    */
   async exclusively<T>(
@@ -169,11 +195,33 @@ export class Repository implements AsyncDisposable {
     options: Pick<OpenOptions, "lockTimeout" | "signal"> = {},
   ): Promise<T> {
     this.assertWritable();
-    await changeLock(this.#lock, options);
+    const end = Date.now() + (options.lockTimeout ?? LOCK_TIMEOUT);
+    while (this.#writers > 0 || this.#exclusive) {
+      waitOn(end, options.signal, "something is being written to the repository");
+      await pause();
+    }
+    this.#exclusive = true;
     try {
+      await this.#change("exclusive", end, options.signal);
       return await work();
     } finally {
-      this.#lock.tryChange("shared");
+      // What `work` threw is what counts; a lock that cannot be had back is said by the next use.
+      await this.#change("shared", end, undefined).catch(() => undefined);
+      this.#exclusive = false;
+    }
+  }
+
+  /** flock(2) gives the lock up before it takes the other, so in between somebody else may come and keep it. */
+  async #change(mode: "exclusive" | "shared", end: number, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#lockLost) return;
+    try {
+      while (!this.#lock.tryChange(mode)) {
+        waitOn(end, signal, "another program has the repository open");
+        await pause();
+      }
+    } catch (error) {
+      if (isStoreError(error, "linux/lock-held")) this.#lockLost = true;
+      throw lockError(error);
     }
   }
 
@@ -198,15 +246,14 @@ async function takeLock(dir: Dir, options: OpenOptions): Promise<Lock> {
   }
 }
 
-async function changeLock(lock: Lock, options: Pick<OpenOptions, "lockTimeout" | "signal">): Promise<void> {
-  const end = Date.now() + (options.lockTimeout ?? 60_000);
-  while (!lock.tryChange("exclusive")) {
-    if (options.signal?.aborted === true)
-      throw composefsErrors.error("repository-locked", "cancelled while waiting for the lock");
-    if (Date.now() > end)
-      throw composefsErrors.error("repository-locked", "another program has the repository open");
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
+const LOCK_TIMEOUT = 60_000;
+
+const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 25));
+
+function waitOn(end: number, signal: AbortSignal | undefined, why: string): void {
+  if (signal?.aborted === true)
+    throw composefsErrors.error("repository-locked", "cancelled while waiting for the lock");
+  if (Date.now() > end) throw composefsErrors.error("repository-locked", why);
 }
 
 function lockError(error: unknown): unknown {
@@ -230,7 +277,8 @@ function measureVerityOf(dir: Dir): boolean {
   return file !== undefined && measureVerity(file).state === "enabled";
 }
 
-function upgradeOld(dir: Dir, options: OpenOptions): RepositoryMeta {
+/** What a repository without meta.json is to be. Throws `composefs/metadata-missing`. */
+function metaOfOld(dir: Dir, options: OpenOptions): { meta: RepositoryMeta; secure: boolean } {
   const found = inferFromObjects(dir);
   if (options.old !== "upgrade" || found === undefined) {
     const why =
@@ -239,8 +287,13 @@ function upgradeOld(dir: Dir, options: OpenOptions): RepositoryMeta {
         : "meta.json not found; this repository is of the old format";
     throw composefsErrors.error("metadata-missing", why, { context: { path: "meta.json" } });
   }
-  const meta = freshMeta(found.algorithm);
-  writeMeta(dir, meta, found.secure);
+  return { meta: freshMeta(found.algorithm), secure: found.secure };
+}
+
+function upgradeOld(dir: Dir, options: OpenOptions): RepositoryMeta {
+  const { meta, secure } = metaOfOld(dir, options);
+  // Who may only read takes it for what it is, and leaves it as it is.
+  if (whyReadOnly(dir, meta, options) === undefined) writeMeta(dir, meta, secure);
   return meta;
 }
 

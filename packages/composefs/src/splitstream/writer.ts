@@ -1,6 +1,8 @@
 import { type ByteString, bytesOf, concatBytes, fromHex, utf8 } from "@bootc-store/core";
 
 import { ALGORITHMS, type ComposefsAlgorithm } from "../algorithm.ts";
+import { composefsErrors } from "../errors.ts";
+import { COMPOSEFS_LIMITS } from "../limits.ts";
 import { SectionWriter } from "./compress.ts";
 import { type ContentType, header, HEADER_SIZE, LG_BLOCK_SIZE, MAGIC } from "./layout.ts";
 
@@ -13,12 +15,19 @@ export class SplitstreamWriter {
   readonly #body = new SectionWriter();
   #inline: Uint8Array[] = [];
   #inlineSize = 0;
+  readonly #inlineLimit: number;
   readonly #objects = new Map<string, number>();
   readonly #streams = new Map<string, number>();
   readonly #names = new Map<string, number>();
   #size = 0n;
 
-  constructor(algorithm: ComposefsAlgorithm, contentType: ContentType) {
+  /** `inlineLimit` is how many bytes may wait between two objects. */
+  constructor(
+    algorithm: ComposefsAlgorithm,
+    contentType: ContentType,
+    inlineLimit = COMPOSEFS_LIMITS.inline,
+  ) {
+    this.#inlineLimit = inlineLimit;
     this.#algorithm = algorithm;
     this.#contentType = contentType;
   }
@@ -28,9 +37,18 @@ export class SplitstreamWriter {
     return this.#size;
   }
 
-  /** Bytes that stay in the stream. They are kept until they are written, so they must not change. */
+  /**
+   * Bytes that stay in the stream. They are kept until they are written, so they must not change. Throws
+   * `composefs/limit-exceeded`.
+   */
   inline(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
+    if (this.#inlineSize + bytes.length > this.#inlineLimit) {
+      throw composefsErrors.error(
+        "limit-exceeded",
+        `more than ${this.#inlineLimit} bytes without a file that is stored by itself`,
+      );
+    }
     this.#inline.push(bytes);
     this.#inlineSize += bytes.length;
     this.#size += BigInt(bytes.length);
