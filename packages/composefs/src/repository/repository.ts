@@ -206,7 +206,7 @@ export class Repository implements AsyncDisposable {
       return await work();
     } finally {
       // What `work` threw is what counts; a lock that cannot be had back is said by the next use.
-      await this.#change("shared", end, undefined).catch(() => undefined);
+      await this.#change("shared", Number.POSITIVE_INFINITY, undefined).catch(() => undefined);
       this.#exclusive = false;
     }
   }
