@@ -220,6 +220,14 @@ describe.skipIf(!onLinux)("removeAll", () => {
     expect(codeOf(() => s.dir.removeAll(b("..")))).toBe("linux/path-dotdot");
   });
 
+  it("finds nothing in a directory that was removed after it was opened", () => {
+    using s = scratch();
+    fs.mkdirSync(`${s.path}/gone`);
+    using gone = s.dir.openDir(b("gone"));
+    fs.rmdirSync(`${s.path}/gone`);
+    expect(gone.list()).toEqual([]);
+  });
+
   it("finishes while somebody else removes the same tree", async () => {
     using s = scratch();
     const remover = fork(new URL("../tests/remover.ts", import.meta.url), [s.path], { execArgv: [] });

@@ -1,6 +1,7 @@
 import type { ByteString } from "@bootc-store/core";
 import type { FileType } from "./stat.ts";
 import { AT_REMOVEDIR } from "../constants.ts";
+import { ENOENT } from "../errno.ts";
 import { failure } from "../failure.ts";
 import { declareCalls, lastErrno, libc, syscall } from "../ffi.ts";
 import { nativePath } from "../native-path.ts";
@@ -59,7 +60,12 @@ export function readEntries(fd: number, subject: string, each: (name: ByteString
   for (;;) {
     const size = native.getdents64(fd, buffer, buffer.length);
     if (size === 0) return;
-    if (size < 0) throw failure("getdents64", lastErrno(), subject);
+    if (size < 0) {
+      const errno = lastErrno();
+      // The directory was removed since it was opened: nothing is in it any more, as readdir(3) says too.
+      if (errno === ENOENT) return;
+      throw failure("getdents64", errno, subject);
+    }
     // struct linux_dirent64: ino u64, off i64, reclen u16, type u8, name with NUL, padding.
     for (let at = 0; at < size;) {
       const length = (buffer[at + 16] as number) | ((buffer[at + 17] as number) << 8);
