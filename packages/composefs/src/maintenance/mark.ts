@@ -1,9 +1,11 @@
 // What is alive: from the refs of images/ and streams/, over streams and what they name, to objects.
 
 import type { Root } from "@bootc-store/backend";
-import { displayName, throwIfAborted } from "@bootc-store/core";
+import { displayName, parseDigestOptional, throwIfAborted } from "@bootc-store/core";
 
 import { composefsErrors } from "../errors.ts";
+import { documentStreamName } from "../oci/documents.ts";
+import { layerStreamName } from "../oci/layer.ts";
 import type { Repository } from "../repository/repository.ts";
 import { type LinkFolder, listObjectLinks, listRefs } from "../streams/links.ts";
 import { decodeTag } from "../streams/tags.ts";
@@ -68,10 +70,9 @@ export async function mark(
         marked.objects.add(id);
         // Also by its name: the stream of a configuration is written anew when images are attached to it, and a manifest
         // that others share it with may still name what it was.
-        for (const current of streamsNamed(reference)) {
-          const target = entries.streams.get(current);
-          if (target !== undefined) queue.push([current, target]);
-        }
+        const current = streamNamed(reference);
+        const target = current === undefined ? undefined : entries.streams.get(current);
+        if (current !== undefined && target !== undefined) queue.push([current, target]);
         const stream = streamsByObject.get(id);
         if (stream !== undefined) queue.push([stream, id]);
         else if (entries.images.has(id)) markImage(id, id);
@@ -99,9 +100,12 @@ export async function mark(
   return marked;
 }
 
-function streamsNamed(reference: string): readonly string[] {
-  if (reference.startsWith("config:")) return [`oci-config-${reference.slice("config:".length)}`];
-  return /^sha(256|384|512):/.test(reference) ? [`oci-layer-${reference}`] : [];
+/** The stream that a reference of an image names by a digest, under the name that it has now. */
+function streamNamed(reference: string): string | undefined {
+  const config = reference.startsWith("config:");
+  const digest = parseDigestOptional(config ? reference.slice("config:".length) : reference);
+  if (digest === undefined) return undefined;
+  return config ? documentStreamName("config", digest) : layerStreamName(digest);
 }
 
 function entriesOf(repository: Repository, folder: LinkFolder): Map<string, string> {
