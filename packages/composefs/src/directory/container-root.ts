@@ -50,7 +50,14 @@ export async function writeDirectory(
   dir: Dir,
   options: WriteDirectoryOptions,
 ): Promise<WrittenDirectory> {
-  repository.assertWritable();
+  return await repository.writing(async () => await writeParts(repository, dir, options));
+}
+
+async function writeParts(
+  repository: Repository,
+  dir: Dir,
+  options: WriteDirectoryOptions,
+): Promise<WrittenDirectory> {
   const { algorithm, meta } = repository;
   repository.dir.ensureDir(utf8("objects"), { mode: 0o777 });
   using objects = repository.dir.openDir(utf8("objects"));
