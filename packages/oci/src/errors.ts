@@ -126,6 +126,11 @@ export const ociErrors = defineErrors("oci", {
   },
 
   // Registries
+  "proxy-invalid": {
+    kind: "usage",
+    meaning: "A variable that names a proxy has no address of an http or https proxy.",
+    hint: "Mend or unset HTTP_PROXY and HTTPS_PROXY.",
+  },
   "registry-unreachable": { kind: "io", meaning: "A registry could not be reached." },
   "registry-cut": { kind: "io", meaning: "A connection to a registry was cut, and could not be resumed." },
   "registry-unauthorized": {

@@ -108,13 +108,8 @@ export { type Challenge, parseChallenges } from "./registry/challenge.ts";
 export { RegistryClient, type RegistryClientOptions, type RegistryRequest } from "./registry/client.ts";
 export { Credential } from "./registry/credential.ts";
 export { DockerSink, type DockerSinkOptions, DockerSource } from "./registry/docker-transport.ts";
-export {
-  type HttpOptions,
-  type HttpRequest,
-  type HttpResponse,
-  type ProxyConnector,
-  type TlsOptions,
-} from "./registry/http.ts";
+export { type HttpOptions, type HttpRequest, type HttpResponse, type TlsOptions } from "./registry/http.ts";
+export { Proxies } from "./registry/proxy.ts";
 export { parseRetryAfter, type RetryOptions } from "./registry/retry.ts";
 export { uploadBlob, uploadManifest, type UploadOptions } from "./registry/upload.ts";
 export { type SparsePiece, type TarEntry, type TarEntryType, type TarFormat } from "./tar/entry.ts";

@@ -17,3 +17,8 @@ export function variable(env: HostEnvironment, name: string): string | undefined
 export function configHome(env: HostEnvironment): string {
   return variable(env, "XDG_CONFIG_HOME") ?? `${env.home}/.config`;
 }
+
+/** `$XDG_CACHE_HOME`, or where it is when it is not set. */
+export function cacheHome(env: HostEnvironment): string {
+  return variable(env, "XDG_CACHE_HOME") ?? `${env.home}/.cache`;
+}

@@ -171,6 +171,20 @@ location = "m.example"
     expect(loadRegistriesConf({ root }, { ...ENV, home: "/nobody" }).registries).toHaveLength(1);
   });
 
+  test("what was chosen once on this machine wins", () => {
+    write("etc/containers/registries.conf", '[aliases]\n"x" = "q.io/x"\n"y" = "q.io/y"');
+    write("home/me/.cache/containers/short-name-aliases.conf", '[aliases]\n"x" = "mine.io/x"');
+    write("my/containers/short-name-aliases.conf", '[aliases]\n"x" = "other.io/x"');
+    write("var/cache/containers/short-name-aliases.conf", '[aliases]\n"y" = "host.io/y"');
+    const names = (env: HostEnvironment): Record<string, string> =>
+      Object.fromEntries(loadRegistriesConf({ root }, env).aliases);
+    expect(names(ENV)).toEqual({ x: "mine.io/x", y: "q.io/y" });
+    expect(names({ ...ENV, variables: { XDG_CACHE_HOME: "/my" } })).toEqual({ x: "other.io/x", y: "q.io/y" });
+    expect(names({ ...ENV, uid: 0 })).toEqual({ x: "q.io/x", y: "host.io/y" });
+    write("var/cache/containers/short-name-aliases.conf", '[[registry]]\nlocation = "x');
+    expect(codeOf(() => loadRegistriesConf({ root }, { ...ENV, uid: 0 }))).toBe("oci/config-invalid");
+  });
+
   test("short names", () => {
     const conf = parseRegistriesConf(
       'unqualified-search-registries = ["a.io", "docker.io"]\n[aliases]\n"tool" = "q.io/org/tool"',

@@ -12,7 +12,7 @@ import {
   printDockerReference,
 } from "../reference/docker-reference.ts";
 import { type Host, openHostDirOptional, readHostFileOptional } from "../transport/host.ts";
-import type { HostEnvironment } from "./environment.ts";
+import { cacheHome, type HostEnvironment } from "./environment.ts";
 
 export interface Mirror {
   readonly location: string;
@@ -85,7 +85,18 @@ export function loadRegistriesConf(host: Host, env: HostEnvironment, explicit?: 
         ? [`${user}.d`]
         : [`/etc/containers/${NAME}.d`, `${user}.d`];
   for (const path of dropIns) files.push(...readDropIns(host, path));
+  files.push(...readMachineAliases(host, env));
   return mergeConf(files);
+}
+
+/** The aliases that were settled on this machine: containers' tools keep there what a person chose once. They win. */
+function readMachineAliases(host: Host, env: HostEnvironment): ConfFile[] {
+  const cache = env.uid === 0 ? "/var/cache" : cacheHome(env);
+  const path = `${cache}/containers/short-name-aliases.conf`;
+  const bytes = readHostFileOptional(host, path, FILE_LIMIT);
+  if (bytes === undefined) return [];
+  const { aliases } = parseConfFile(bytes, path, true);
+  return [{ registries: [], aliases }];
 }
 
 function readDropIns(host: Host, path: string): ConfFile[] {

@@ -10,7 +10,7 @@ import { Fields } from "../json/fields.ts";
 import { parseJson } from "../json/parse.ts";
 import { unexpectedAnswer } from "../registry/answer.ts";
 import type { DockerSource } from "../registry/docker-transport.ts";
-import { discard, Http } from "../registry/http.ts";
+import { discard, Http, type HttpOptions } from "../registry/http.ts";
 import { collectChecked } from "../transport/checked.ts";
 import { type Host, readHostFileOptional } from "../transport/host.ts";
 import type { SignaturePlaces } from "./registries-d.ts";
@@ -29,13 +29,19 @@ export async function fetchSimpleSignatures(
   if (await source.client.supportsSignatures(signal)) return await fromRegistry(source, digest, signal);
   const base = `${places.lookaside}/${source.reference.path}@${digest.algorithm}=${digest.hex}`;
   const found: Uint8Array[] = [];
-  using http = new Http();
+  using http = new Http(withProxies(source));
   for (let number = 1; number <= SIGNATURES_MAX; number++) {
     const bytes = await fetchOne(`${base}/signature-${number}`, http, host, signal);
     if (bytes === undefined) return found;
     found.push(bytes);
   }
   throw ociErrors.error("signature-invalid", `more than ${SIGNATURES_MAX} signatures`);
+}
+
+/** Signatures are kept elsewhere, but the way there goes through the same machines. */
+function withProxies({ client }: DockerSource): HttpOptions {
+  const { proxies } = client.options;
+  return proxies === undefined ? {} : { proxies };
 }
 
 async function fetchOne(

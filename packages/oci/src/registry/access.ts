@@ -7,7 +7,7 @@ import { type Endpoint, loadRegistriesConf, type RegistriesConf } from "../host-
 import type { Host } from "../transport/host.ts";
 import { RegistryClient } from "./client.ts";
 import type { Credential } from "./credential.ts";
-import type { ProxyConnector } from "./http.ts";
+import { Proxies } from "./proxy.ts";
 import type { RetryOptions } from "./retry.ts";
 
 export interface RegistryAccessOptions {
@@ -28,13 +28,13 @@ export interface RegistryAccessOptions {
   readonly insecure?: boolean;
   readonly retry?: RetryOptions;
   readonly userAgent?: string;
-  readonly proxy?: ProxyConnector;
   readonly idleMs?: number;
 }
 
 export class RegistryAccess {
   readonly #options: RegistryAccessOptions;
   #conf: RegistriesConf | undefined;
+  #proxies: Proxies | undefined;
 
   constructor(options: RegistryAccessOptions) {
     this.#options = options;
@@ -44,6 +44,11 @@ export class RegistryAccess {
     const { host, env, registriesConf } = this.#options;
     this.#conf ??= loadRegistriesConf(host, env, registriesConf);
     return this.#conf;
+  }
+
+  get proxies(): Proxies {
+    this.#proxies ??= new Proxies(this.#options.env.variables);
+    return this.#proxies;
   }
 
   /** A client for an endpoint; `primary` is the domain that credentials given by hand are for. */
@@ -63,7 +68,7 @@ export class RegistryAccess {
       ...(tls === undefined ? {} : { tls }),
       ...(options.retry === undefined ? {} : { retry: options.retry }),
       ...(options.userAgent === undefined ? {} : { userAgent: options.userAgent }),
-      ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
+      proxies: this.proxies,
       ...(options.idleMs === undefined ? {} : { idleMs: options.idleMs }),
     });
   }

@@ -25,12 +25,14 @@ export class DockerSource implements ImageTransportSource {
   readonly reference: DockerReference;
   /** Fetched once: a tag may move, and what is checked must be what is used. */
   readonly #document: ExactDocument;
-  readonly #elsewhere = new Http();
+  readonly #elsewhere: Http;
 
   private constructor(client: RegistryClient, reference: DockerReference, document: ExactDocument) {
     this.client = client;
     this.reference = reference;
     this.#document = document;
+    const { proxies } = client.options;
+    this.#elsewhere = new Http(proxies === undefined ? {} : { proxies });
   }
 
   /** Tries mirrors and the registry in order; the error is that of the registry itself. */

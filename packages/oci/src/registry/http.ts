@@ -13,6 +13,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { cancelled } from "@bootc-store/core";
 
 import { ociErrors } from "../errors.ts";
+import type { Proxies } from "./proxy.ts";
 
 export interface TlsOptions {
   /** Certificates of authorities, in PEM, that are trusted beside the system's. */
@@ -31,12 +32,9 @@ export interface HttpOptions {
   /** How long nothing may come; 60 s unless given. */
   readonly idleMs?: number;
   readonly userAgent?: string;
-  /** Sockets through a proxy, where one is wanted. */
-  readonly proxy?: ProxyConnector;
+  /** Which places are reached through another; all directly unless given. */
+  readonly proxies?: Proxies;
 }
-
-/** Makes the agent for an origin that is to be reached through a proxy; `undefined` for a direct way. */
-export type ProxyConnector = (url: URL, tls: TlsOptions | undefined) => HttpAgent | HttpsAgent | undefined;
 
 export interface HttpRequest {
   readonly method?: "GET" | "HEAD" | "POST" | "PATCH" | "PUT" | "DELETE";
@@ -66,15 +64,28 @@ export function shownUrl(url: URL): string {
 
 export class Http implements Disposable {
   readonly #options: HttpOptions;
-  readonly #http: HttpAgent;
-  readonly #https: HttpsAgent;
+  /** By protocol and proxy. */
+  readonly #agents = new Map<string, HttpAgent | HttpsAgent>();
 
   constructor(options: HttpOptions = {}) {
     this.#options = options;
-    const { tls, sockets = 6 } = options;
-    const agent = { keepAlive: true, maxSockets: sockets, scheduling: "lifo" as const };
-    this.#http = new HttpAgent(agent);
-    this.#https = new HttpsAgent({ ...agent, ...tlsContext(tls) });
+  }
+
+  #agent(protocol: string, proxy: URL | undefined): HttpAgent | HttpsAgent {
+    const key = `${protocol} ${proxy?.href ?? ""}`;
+    const known = this.#agents.get(key);
+    if (known !== undefined) return known;
+    const { tls, sockets = 6 } = this.#options;
+    const secure = protocol === "https:";
+    const options = {
+      keepAlive: true,
+      maxSockets: sockets,
+      scheduling: "lifo" as const,
+      ...(proxy === undefined ? {} : { proxyEnv: { [secure ? "HTTPS_PROXY" : "HTTP_PROXY"]: proxy.href } }),
+    };
+    const agent = secure ? new HttpsAgent({ ...options, ...tlsContext(tls) }) : new HttpAgent(options);
+    this.#agents.set(key, agent);
+    return agent;
   }
 
   /** Throws `oci/registry-unreachable`, `oci/registry-redirects`, `core/cancelled`. Any status is an answer. */
@@ -115,7 +126,8 @@ export class Http implements Disposable {
     if (signal?.aborted === true) throw cancelled(signal);
     const secure = url.protocol === "https:";
     const size = body instanceof Uint8Array ? body.length : body?.size;
-    const agent = this.#options.proxy?.(url, this.#options.tls) ?? (secure ? this.#https : this.#http);
+    const proxy = this.#options.proxies?.for(url);
+    const agent = this.#agent(url.protocol, proxy);
     return await new Promise<IncomingMessage>((resolve, reject) => {
       const outgoing = (secure ? httpsRequest : httpRequest)(url, {
         method: method ?? "GET",
@@ -134,7 +146,7 @@ export class Http implements Disposable {
       });
       const fail = (error: unknown): void => {
         outgoing.destroy();
-        reject(this.#unreachable(url, error, signal));
+        reject(unreachable(url, proxy, error, signal));
       };
       outgoing.once("response", resolve);
       outgoing.on("error", fail);
@@ -149,20 +161,25 @@ export class Http implements Disposable {
     });
   }
 
-  #unreachable(url: URL, error: unknown, signal: AbortSignal | undefined): unknown {
-    if (signal?.aborted === true) return cancelled(signal);
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
-    const reason = code || (error instanceof Error ? error.message : "unknown");
-    return ociErrors.error("registry-unreachable", `${shownUrl(url)}: cannot be reached (${reason})`, {
-      context: { url: shownUrl(url), reason },
-      cause: error,
-    });
-  }
-
   [Symbol.dispose](): void {
-    this.#http.destroy();
-    this.#https.destroy();
+    for (const agent of this.#agents.values()) agent.destroy();
   }
+}
+
+function unreachable(
+  url: URL,
+  proxy: URL | undefined,
+  error: unknown,
+  signal: AbortSignal | undefined,
+): unknown {
+  if (signal?.aborted === true) return cancelled(signal);
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const reason = code || (error instanceof Error ? error.message : "unknown");
+  const way = proxy === undefined ? "" : ` through the proxy ${proxy.origin}`;
+  return ociErrors.error("registry-unreachable", `${shownUrl(url)}: cannot be reached${way} (${reason})`, {
+    context: { url: shownUrl(url), reason, ...(proxy === undefined ? {} : { proxy: proxy.origin }) },
+    cause: error,
+  });
 }
 
 /** Options of a TLS connection. */

@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto";
 
 import { type ByteString, type OperationOptions, printDigest, utf8 } from "@bootc-store/core";
-import { type Dir, type SyncPolicy, type TempFile } from "@bootc-store/linux";
+import type { Dir, SyncPolicy } from "@bootc-store/linux";
 
 import { collect } from "../../collect.ts";
 import { decompress, type DecompressOptions } from "../../decompress/decompress.ts";
@@ -26,7 +26,6 @@ export class DockerArchiveSink implements ImageTransportSink {
   readonly #reference: DockerReference | undefined;
   readonly #sync: SyncPolicy;
   readonly #options: DecompressOptions;
-  readonly #temporary: TempFile;
   readonly #tar: TarFileWriter;
   /** Diff ids of the layers written, by the digests of their blobs. */
   readonly #diffIds = new Map<string, string>();
@@ -51,8 +50,7 @@ export class DockerArchiveSink implements ImageTransportSink {
     this.#reference = reference;
     this.#sync = sync;
     this.#options = options;
-    this.#temporary = dir.tempFile();
-    this.#tar = new TarFileWriter(this.#temporary.file);
+    this.#tar = new TarFileWriter(dir);
   }
 
   async writeBlob(
@@ -116,14 +114,12 @@ export class DockerArchiveSink implements ImageTransportSink {
 
   async commit(): Promise<void> {
     if (!this.#ready) return;
-    this.#tar.finish();
-    this.#temporary.file.setMode(0o644);
     // An empty file may be a temporary one that somebody made to have the name.
-    this.#temporary.publish(this.#fileName, { existing: "replace", sync: this.#sync });
+    this.#tar.publish(this.#fileName, this.#sync);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#temporary[Symbol.dispose]();
+    this.#tar[Symbol.dispose]();
     this.#dir[Symbol.dispose]();
   }
 }

@@ -1,7 +1,7 @@
 // oci-archive: as a destination: a tar of a layout with this one image. It replaces the file that was there.
 
 import { type ByteString, type OperationOptions, printDigest, utf8 } from "@bootc-store/core";
-import { type Dir, type SyncPolicy, type TempFile } from "@bootc-store/linux";
+import type { Dir, SyncPolicy } from "@bootc-store/linux";
 
 import type { Descriptor, ExactDocument } from "../../image/descriptor.ts";
 import { checkedBlob } from "../checked.ts";
@@ -18,7 +18,6 @@ export class OciArchiveSink implements ImageTransportSink {
   readonly #fileName: ByteString;
   readonly #name: string | undefined;
   readonly #sync: SyncPolicy;
-  readonly #temporary: TempFile;
   readonly #tar: TarFileWriter;
   readonly #written = new Set<string>();
   #top: ExactDocument | undefined;
@@ -29,8 +28,7 @@ export class OciArchiveSink implements ImageTransportSink {
     this.#fileName = fileName;
     this.#name = name;
     this.#sync = sync;
-    this.#temporary = dir.tempFile();
-    this.#tar = new TarFileWriter(this.#temporary.file);
+    this.#tar = new TarFileWriter(dir);
   }
 
   async writeBlob(
@@ -59,13 +57,11 @@ export class OciArchiveSink implements ImageTransportSink {
     if (this.#top === undefined) return;
     await this.#tar.add(utf8("oci-layout"), [LAYOUT_MARKER]);
     await this.#tar.add(utf8("index.json"), [addEntry(undefined, this.#top, this.#name)]);
-    this.#tar.finish();
-    this.#temporary.file.setMode(0o644);
-    this.#temporary.publish(this.#fileName, { existing: "replace", sync: this.#sync });
+    this.#tar.publish(this.#fileName, this.#sync);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#temporary[Symbol.dispose]();
+    this.#tar[Symbol.dispose]();
     this.#dir[Symbol.dispose]();
   }
 }

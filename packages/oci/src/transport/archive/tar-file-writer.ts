@@ -1,19 +1,22 @@
-// A tar that is being written into a file: members one after another, a header once its content's size is known.
+// A tar that is being written: members one after another, a header once its content's size is known. The file has no
+// name until it is whole.
 
 import type { ByteString } from "@bootc-store/core";
-import type { File } from "@bootc-store/linux";
+import type { Dir, File, SyncPolicy, TempFile } from "@bootc-store/linux";
 
 import { BLOCK } from "../../tar/header.ts";
 import { encodeTarEntry, TAR_END, tarPadding } from "../../tar/writer.ts";
 
-export class TarFileWriter {
+export class TarFileWriter implements Disposable {
+  readonly #temporary: TempFile;
   readonly #file: File;
   #at = 0;
   /** Members are written one at a time. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(file: File) {
-    this.#file = file;
+  constructor(dir: Dir) {
+    this.#temporary = dir.tempFile();
+    this.#file = this.#temporary.file;
   }
 
   /** Adds a member; after an error nothing of it is in the archive. Returns its size. */
@@ -37,8 +40,15 @@ export class TarFileWriter {
     return size;
   }
 
-  finish(): void {
+  /** Ends the tar and gives it its name, in place of a file that has it. */
+  publish(name: ByteString, sync: SyncPolicy): void {
     this.#file.truncate(this.#at);
     this.#file.write(TAR_END, this.#at);
+    this.#file.setMode(0o644);
+    this.#temporary.publish(name, { existing: "replace", sync });
+  }
+
+  [Symbol.dispose](): void {
+    this.#temporary[Symbol.dispose]();
   }
 }
