@@ -103,6 +103,7 @@ export {
   printOstreeReference,
   type SignatureSource,
 } from "./reference/ostree-reference.ts";
+export { peekBytes } from "./peek.ts";
 export { RegistryAccess, type RegistryAccessOptions } from "./registry/access.ts";
 export { type Challenge, parseChallenges } from "./registry/challenge.ts";
 export { RegistryClient, type RegistryClientOptions, type RegistryRequest } from "./registry/client.ts";

@@ -1,9 +1,8 @@
 // The tar in a blob, whatever it is compressed with. What a blob is, its first bytes tell; the media type is believed
 // only as far as its digest is, as containers/image does it.
 
-import { concatBytes } from "@bootc-store/core";
-
 import { ociErrors } from "../errors.ts";
+import { peekBytes } from "../peek.ts";
 import type { Compression } from "../image/media-types.ts";
 import { gunzip } from "./gzip.ts";
 import { type DecompressLimits, DecompressMeter } from "./limits.ts";
@@ -43,7 +42,7 @@ export async function* decompress(
   options: DecompressOptions = {},
 ): AsyncGenerator<Uint8Array> {
   const meter = new DecompressMeter(options.limits);
-  const { head, all } = await peek(meter.count(chunks), SNIFF);
+  const { head, all } = await peekBytes(meter.count(chunks), SNIFF);
   let compression: Compression;
   try {
     compression = options.compression ?? sniffCompression(head);
@@ -60,28 +59,4 @@ export async function* decompress(
     meter.add(chunk.length);
     yield chunk;
   }
-}
-
-/** The first bytes, and everything, those included. */
-async function peek(
-  chunks: AsyncGenerator<Uint8Array>,
-  size: number,
-): Promise<{ readonly head: Uint8Array; readonly all: AsyncGenerator<Uint8Array> }> {
-  const first: Uint8Array[] = [];
-  let length = 0;
-  while (length < size) {
-    const { done, value } = await chunks.next();
-    if (done === true) break;
-    length += value.length;
-    first.push(length < size ? value.slice() : value);
-  }
-  async function* all(): AsyncGenerator<Uint8Array> {
-    try {
-      yield* first;
-      yield* chunks;
-    } finally {
-      await chunks.return(undefined);
-    }
-  }
-  return { head: concatBytes(first.map((chunk) => chunk.subarray(0, size))).subarray(0, size), all: all() };
 }

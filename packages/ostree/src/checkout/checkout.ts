@@ -10,6 +10,7 @@ import type { Repo } from "../repo/repo.ts";
 import { checkoutFile, type FileRules, linkable } from "./file.ts";
 import type { CheckoutOptions } from "./options.ts";
 import { type CheckoutGroup, checkoutFiles } from "./task.ts";
+import { openUncompressedCache, UncompressedCache } from "./uncompressed-cache.ts";
 
 /** How many files came to be in which way. */
 export interface CheckoutResult {
@@ -38,10 +39,11 @@ export async function checkout(
   name: ByteString,
   options: CheckoutOptions = {},
 ): Promise<CheckoutResult> {
-  return await new Checkout(repo, options).run(node, parent, name);
+  using checkout = new Checkout(repo, options);
+  return await checkout.run(node, parent, name);
 }
 
-class Checkout {
+class Checkout implements Disposable {
   readonly #repo: Repo;
   readonly #options: CheckoutOptions;
   readonly #rules: FileRules;
@@ -50,6 +52,9 @@ class Checkout {
   readonly #counts = { linked: 0, cloned: 0, copied: 0, kept: 0, directories: 0 };
   readonly #finish: { path: ByteString | ""; info: FileInfo }[] = [];
   readonly #running: Promise<void>[] = [];
+  /** Of an archive in user mode. */
+  readonly #cache: Dir | undefined;
+  readonly #cachedShards = new Set<string>();
   #groups: CheckoutGroup[] = [];
   #pending = 0;
   #top: Dir | undefined;
@@ -58,12 +63,17 @@ class Checkout {
     this.#repo = repo;
     this.#options = options;
     const userMode = options.userMode === true || repo.mode === "bare-user-only";
+    const { config } = repo;
+    if (options.cache === true && userMode && config.mode === "archive" && config.uncompressedCache) {
+      this.#cache = openUncompressedCache(repo.dir);
+    }
     this.#rules = {
       userMode,
       overwrite: options.overwrite ?? "refuse",
       forceCopy: options.forceCopy ?? false,
       requireHardlinks: options.requireHardlinks ?? false,
       replaceDirectories: options.whiteouts ?? false,
+      ...(this.#cache === undefined ? {} : { cache: this.#cache.fd }),
     };
     this.#inline = !this.#rules.forceCopy && linkable(repo.mode, userMode);
   }
@@ -85,6 +95,7 @@ class Checkout {
       await Promise.allSettled(this.#running);
     }
     for (const { path, info } of this.#finish.reverse()) this.#finishDir(top, path, info);
+    if (this.#cache !== undefined) new UncompressedCache(this.#cache.fd).collect(this.#cachedShards);
     if (this.#options.fsync ?? this.#repo.config.fsync) {
       await this.#repo.pool.run(syncDescriptor, { fd: top.fd, what: "file-system" });
     }
@@ -126,7 +137,10 @@ class Checkout {
       if (this.#options.whiteouts === true && name.startsWith(DOCKER)) this.#whiteout(into, name);
       else if (this.#options.passthroughWhiteouts === true && name.startsWith(PASSTHROUGH)) {
         this.#passthrough(into, name, file);
-      } else files.push([name, file]);
+      } else {
+        files.push([name, file]);
+        if (this.#cache !== undefined) this.#cachedShards.add(file.slice(0, 2));
+      }
     }
     if (this.#inline) await this.#link(into, files);
     else if (files.length > 0) this.#queue(path, files);
@@ -200,6 +214,10 @@ class Checkout {
       for (const [xattr, value] of info.xattrs) into.setXattr(target, xattr, Buffer.from(value, "latin1"));
     }
     into.setMode(target, info.mode & 0o7777);
+  }
+
+  [Symbol.dispose](): void {
+    this.#cache?.[Symbol.dispose]();
   }
 
   #finishDir(top: Dir, path: ByteString | "", info: FileInfo): void {

@@ -11,6 +11,7 @@ import { sha256 } from "../format/checksum.ts";
 import { readContent } from "../objects/content.ts";
 import type { FileObject, ObjectReader } from "../objects/reader.ts";
 import type { Overwrite } from "./options.ts";
+import { UncompressedCache } from "./uncompressed-cache.ts";
 
 export type HowCheckedOut = "linked" | "cloned" | "copied" | "kept";
 
@@ -22,6 +23,8 @@ export interface FileRules {
   readonly requireHardlinks: boolean;
   /** Whether a directory in the way of a file is removed, as whiteouts make it. */
   readonly replaceDirectories: boolean;
+  /** Descriptor of an archive's cache of uncompressed objects, which files are linked to. */
+  readonly cache?: number;
 }
 
 /** Compressed contents up to this many bytes are inflated at once. */
@@ -55,6 +58,37 @@ export async function checkoutFile(
     placeSymlink(into, name, object.info, rules);
     return "copied";
   }
+  if (rules.cache !== undefined && object.size > 0) {
+    return await linkThroughCache(new UncompressedCache(rules.cache), into, name, checksum, object, rules);
+  }
+  return await placeCopy(into, name, object, rules);
+}
+
+async function linkThroughCache(
+  cache: UncompressedCache,
+  into: Dir,
+  name: ByteString,
+  checksum: Checksum,
+  object: FileObject,
+  rules: FileRules,
+): Promise<HowCheckedOut> {
+  using shard = cache.shard(checksum);
+  const cached = cache.nameOf(checksum);
+  if (shard.statOptional(cached) === undefined) {
+    try {
+      await placeCopy(shard, cached, object, { ...rules, overwrite: "refuse" });
+    } catch (error) {
+      // Another checkout has just put it there.
+      if (!isStoreError(error, "linux/exists")) throw error;
+    }
+  }
+  try {
+    const linked = link(shard, cached, into, name, rules);
+    if (linked !== undefined) return linked;
+  } catch (error) {
+    // A checkout that was cleaning up took it for one that nobody has.
+    if (!isStoreError(error, "linux/not-found")) throw error;
+  }
   return await placeCopy(into, name, object, rules);
 }
 
@@ -82,13 +116,23 @@ function tryLink(
       if (isSymlink(opened.info) || (opened.info.mode & 0o400) === 0) return undefined;
     } else if ((stat.mode & 0o400) === 0) return undefined;
   }
+  return link(dir, object, into, name, rules);
+}
+
+function link(
+  dir: Dir,
+  object: ByteString,
+  into: Dir,
+  name: ByteString,
+  rules: FileRules,
+): HowCheckedOut | undefined {
   try {
     dir.link(object, name, { to: into });
     return "linked";
   } catch (error) {
     if (isStoreError(error, "linux/exists")) {
       const there = into.statOptional(name);
-      if (there !== undefined && fileKey(there) === fileKey(stat)) return "kept";
+      if (there !== undefined && fileKey(there) === fileKey(dir.stat(object))) return "kept";
       if (rules.overwrite === "union") {
         makeRoom(into, name, rules);
         const temporary = tempName();

@@ -19,6 +19,11 @@ export interface CheckoutOptions {
   readonly overwrite?: Overwrite;
   /** Links nothing. */
   readonly forceCopy?: boolean;
+  /**
+   * Of an archive in user mode: links files to its `uncompressed-objects-cache`, filled on the way. No effect where the
+   * configuration forbids it, or where objects can be linked themselves.
+   */
+  readonly cache?: boolean;
   /** An error where a link cannot be made. */
   readonly requireHardlinks?: boolean;
   /** `.wh.NAME` removes NAME, `.wh..wh..opq` empties its directory first. */

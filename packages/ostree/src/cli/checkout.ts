@@ -64,6 +64,16 @@ export const checkoutCommand = command({
     const wanted: CheckoutOptions = {
       userMode: options["user-mode"],
       overwrite: chosen[0] ?? "refuse",
+      // As ostree has it, what it takes its newer way for does without the cache.
+      cache:
+        !options["disable-cache"] &&
+        !options["union-add"] &&
+        !options["force-copy"] &&
+        !options["force-copy-zerosized"] &&
+        !options.whiteouts &&
+        !options["process-passthrough-whiteouts"] &&
+        !options["bareuseronly-dirs"] &&
+        !options["require-hardlinks"],
       forceCopy: options["force-copy"],
       requireHardlinks: options["require-hardlinks"],
       whiteouts: options.whiteouts,

@@ -1,6 +1,6 @@
-import { type ByteString, displayName } from "@bootc-store/core";
+import { type ByteString, displayName, isStoreError } from "@bootc-store/core";
 import { fileKey } from "@bootc-store/linux";
-import { createGunzip } from "node:zlib";
+import { decompress } from "@bootc-store/oci";
 
 import { bootableMetadata } from "../commit/bootable.ts";
 import { type DevinoCache, scanDevino } from "../commit/devino.ts";
@@ -104,6 +104,11 @@ export const commitCommand = command({
       await store(cli, transaction, tree, root, { modifier, matched, devino, options });
     }
     await checkMatched(cli, modifier, matched);
+    if (cli.context.env["OSTREE_REPO_TEST_ERROR"] === "pre-commit") {
+      // As ostree lets itself be tested: it ends as if killed here.
+      transaction.leave();
+      throw new OstreeFailure("OSTREE_REPO_TEST_ERROR_PRE_COMMIT error requested");
+    }
     const written = root.write(transaction);
     let checksum: string;
     if (options["skip-if-unchanged"] && parent !== undefined && unchanged(repo, parent, written)) {
@@ -211,8 +216,9 @@ async function metadata(repo: Repo, options: MetadataOptions, parent: string | u
   const list: [string, Variant][] = [...stringPairs(options["add-metadata-string"])];
   for (const pair of options["add-metadata"]) {
     const [key, value] = splitPair(pair);
-    list.push([key, parseVariantText(value)]);
+    list.push([key, parseValue(pair, value)]);
   }
+  if (list.some(([key]) => key === "")) throw new OstreeFailure("Empty metadata key");
   const kept = options["keep-metadata"];
   if (kept.length > 0) {
     if (parent === undefined)
@@ -233,6 +239,15 @@ function stringPairs(pairs: readonly string[]): [string, Variant][] {
     const [key, value] = splitPair(pair);
     return [key, variant("s", value)];
   });
+}
+
+function parseValue(pair: string, text: string): Variant {
+  try {
+    return parseVariantText(text);
+  } catch (error) {
+    if (isStoreError(error)) throw new OstreeFailure(`Parsing ${pair}: ${error.message}`);
+    throw error;
+  }
 }
 
 function splitPair(pair: string): [key: string, value: string] {
@@ -300,30 +315,10 @@ async function store(
   }
 }
 
-/** A tar from a file or standard input, decompressed if it begins like gzip. */
-async function* archive(cli: Cli, path: string): AsyncGenerator<Uint8Array> {
-  const source = path === "-" ? cli.context.stdin : pieces(cli, path);
-  const iterator = source[Symbol.asyncIterator]();
-  const first = await iterator.next();
-  if (first.done === true) return;
-  const rest = (async function* (): AsyncGenerator<Uint8Array> {
-    yield first.value;
-    for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) yield next.value;
-  })();
-  if (first.value[0] !== 0x1f || first.value[1] !== 0x8b) {
-    yield* rest;
-    return;
-  }
-  const gunzip = createGunzip();
-  const feeding = (async () => {
-    for await (const piece of rest) {
-      if (!gunzip.write(piece)) await new Promise((resolve) => gunzip.once("drain", resolve));
-    }
-    gunzip.end();
-  })();
-  feeding.catch((error: unknown) => gunzip.destroy(error as Error));
-  for await (const piece of gunzip) yield piece as Buffer;
-  await feeding;
+/** An archive from a file or standard input, decompressed. */
+function archive(cli: Cli, path: string): AsyncGenerator<Uint8Array> {
+  // What somebody names to be committed is theirs; zeros shrink as far as they do.
+  return decompress(path === "-" ? cli.context.stdin : pieces(cli, path), { limits: { maxRatio: 2000 } });
 }
 
 async function* pieces(cli: Cli, path: string): AsyncGenerator<Uint8Array> {

@@ -1,6 +1,6 @@
 import { type ByteString, byteString, displayName, textOf, throwIfAborted } from "@bootc-store/core";
 import { Hasher } from "@bootc-store/linux";
-import { readTar, type TarEntry, type SegmentContent } from "@bootc-store/oci";
+import { peekBytes, readTar, type TarEntry, type SegmentContent } from "@bootc-store/oci";
 import { TYPE_BITS, Xattrs } from "@bootc-store/tree";
 
 import { ostreeErrors } from "../errors.ts";
@@ -8,6 +8,7 @@ import type { Checksum } from "../format/checksum.ts";
 import { contentPrefix, type FileInfo, SYMLINK_MODE } from "../format/file-info.ts";
 import type { Transaction } from "../repo/transaction.ts";
 import { applyRules, type CommitModifier, type PlainRules, plainRules } from "./modifier.ts";
+import { type CpioItem, isCpio, readCpio } from "./cpio.ts";
 import type { MutableTree } from "./mutable-tree.ts";
 
 export interface StoreTarOptions {
@@ -21,21 +22,30 @@ export interface StoreTarOptions {
 }
 
 /**
- * Stores a tar and lays it over a tree, as ostree does with libarchive. Throws `ostree/tar-invalid`,
+ * Stores a tar, or a cpio archive, and lays it over a tree, as ostree does with libarchive. Throws `ostree/tar-invalid`,
  * `ostree/file-type-unsupported`, `ostree/tree-conflict` and the errors of reading tars.
  */
 export async function storeTar(
   transaction: Transaction,
-  tar: AsyncIterable<Uint8Array>,
+  tar: AsyncGenerator<Uint8Array>,
   into: MutableTree,
   options: StoreTarOptions = {},
 ): Promise<void> {
   const store = new TarStore(transaction, into, options);
-  for await (const item of readTar(tar)) {
+  for await (const { entry, content } of entriesOf(tar)) {
     throwIfAborted(options.signal);
-    if (item.kind === "entry") await store.entry(item.entry, item.content);
+    await store.entry(entry, content);
   }
   store.finish();
+}
+
+async function* entriesOf(archive: AsyncGenerator<Uint8Array>): AsyncGenerator<CpioItem> {
+  const { head, all } = await peekBytes(archive, 6);
+  if (isCpio(head)) {
+    yield* readCpio(all);
+    return;
+  }
+  for await (const item of readTar(all)) if (item.kind === "entry") yield item;
 }
 
 class TarStore {

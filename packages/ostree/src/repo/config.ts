@@ -13,6 +13,8 @@ export interface RepoConfig {
   readonly fsync: boolean;
   readonly perObjectFsync: boolean;
   readonly disableXattrs: boolean;
+  /** Whether checkouts of an archive in user mode may use its cache. */
+  readonly uncompressedCache: boolean;
   readonly locking: boolean;
   /** -1 waits for ever. */
   readonly lockTimeoutSecs: number;
@@ -70,6 +72,7 @@ export function readConfig(file: KeyFile): RepoConfig {
     fsync: flag("fsync", true),
     perObjectFsync: flag("per-object-fsync", false),
     disableXattrs: flag("disable-xattrs", false),
+    uncompressedCache: flag("enable-uncompressed-cache", true),
     locking: flag("locking", true),
     lockTimeoutSecs: number("lock-timeout-secs", 300),
     tmpExpirySecs: number("tmp-expiry-secs", 86_400),

@@ -315,7 +315,12 @@ export class Transaction implements AsyncDisposable {
     this.#held[Symbol.dispose]();
   }
 
-  /** Gives the transaction up, if it was not committed; what was staged may be used by the next one. */
+  /** Gives up like a process that ends here: what was staged stays for the next transaction of this boot. */
+  leave(): void {
+    if (!this.#lifetime.disposed) this.#end();
+  }
+
+  /** Gives the transaction up, if it was not committed, with what was staged. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#lifetime.disposed) return;
     this.#staging?.remove();
