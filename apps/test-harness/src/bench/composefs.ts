@@ -1,10 +1,8 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Command, Comparison, Lab } from "@bootc-store/lab";
 import type { BenchInput } from "./inputs.ts";
-
-const MAIN = fileURLToPath(new URL("../../../cli/src/main.ts", import.meta.url));
+import { ourProgram } from "./our-program.ts";
 
 /** `mkcomposefs` on a tree, beside the program of that name; nothing where that is not installed. */
 export function composefsComparisons(lab: Lab, input: BenchInput, scratch: string): readonly Comparison[] {
@@ -12,14 +10,7 @@ export function composefsComparisons(lab: Lab, input: BenchInput, scratch: strin
   const store = join(scratch, "objects");
   const image = join(scratch, "image");
   const fresh = (): void => rmSync(store, { recursive: true, force: true });
-  const ours = (...args: string[]): Command => [
-    process.execPath,
-    "--conditions=@bootc-store/source",
-    MAIN,
-    "composefs",
-    "mkcomposefs",
-    ...args,
-  ];
+  const ours = (...args: string[]): Command => ourProgram("composefs", "mkcomposefs", ...args);
   const theirs = (...args: string[]): Command => lab.peers.mkcomposefs.command(args, scratch);
   const digest = ["--print-digest-only", input.root];
   const filled = [`--digest-store=${store}`, input.root, image];

@@ -6,6 +6,7 @@ import { comparisons } from "../bench/comparisons.ts";
 import { composefsComparisons } from "../bench/composefs.ts";
 import { inputNames, openInput } from "../bench/inputs.ts";
 import { layerComparisons } from "../bench/layers.ts";
+import { ostreeComparisons } from "../bench/ostree.ts";
 import { cacheOption, log, print } from "./options.ts";
 
 function rounds(value: string): number {
@@ -41,10 +42,11 @@ export function benchCommand() {
       `one of ${inputNames.join(", ")}, or layer; may be repeated (default: os)`,
       collect,
     )
+    .option("--only <text>", "only what has this in its name")
     .option("--rounds <n>", "rounds that count", rounds, 5)
     .option("--seed <n>", "of the inputs that are made from one", rounds, 1)
     .option("--write <file>", "write the page there as well")
-    .action(async ({ cache, input = ["os"], rounds: count, seed, write }) => {
+    .action(async ({ cache, input = ["os"], only = "", rounds: count, seed, write }) => {
       const lab = openLab({ cache });
       try {
         const results: ComparisonResult[] = [];
@@ -54,8 +56,13 @@ export function benchCommand() {
           const list =
             tree === undefined
               ? await layerComparisons(lab, scratch.path, seed, log)
-              : [...comparisons(tree, scratch.path), ...composefsComparisons(lab, tree, scratch.path)];
-          for (const comparison of list) results.push(await compare({ ...comparison, rounds: count }, log));
+              : [
+                  ...comparisons(tree, scratch.path),
+                  ...composefsComparisons(lab, tree, scratch.path),
+                  ...ostreeComparisons(lab, tree, scratch.path),
+                ];
+          for (const comparison of list.filter((each) => each.name.includes(only)))
+            results.push(await compare({ ...comparison, rounds: count }, log));
         }
         print(machineLine());
         print(markdownTable(results).trimEnd());
