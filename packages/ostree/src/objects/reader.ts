@@ -116,6 +116,16 @@ export class ObjectReader implements Disposable {
     return this.#parent?.mode === this.mode ? this.#parent.findFile(checksum) : undefined;
   }
 
+  /** Where a content object may lie, in this repository or its parents of the same mode, without looking. */
+  *placesOf(checksum: Checksum): Generator<{ readonly dir: Dir; readonly name: ByteString }> {
+    const name = objectName(checksum, "file", this.mode);
+    for (const shards of this.#shards) {
+      const dir = shards.find(checksum);
+      if (dir !== undefined) yield { dir, name };
+    }
+    if (this.#parent?.mode === this.mode) yield* this.#parent.placesOf(checksum);
+  }
+
   /** Opens a content object. Throws `ostree/object-not-found`, `ostree/object-invalid`. */
   openFile(checksum: Checksum): FileObject {
     const found = this.openFileOptional(checksum);

@@ -80,6 +80,11 @@ export class ObjectWriter implements Disposable {
     this.#reader = new ObjectReader(places);
   }
 
+  /** Whether a content is there already, or in a parent repository. */
+  hasFile(checksum: Checksum): boolean {
+    return this.#reader.has(checksum, "file");
+  }
+
   /** A metadata object, named by its checksum. Says whether it is new. */
   writeMetadata(
     type: HashedType,
@@ -209,12 +214,15 @@ export class ObjectWriter implements Disposable {
 
   /**
    * Gives a content object of another repository a second name here. `undefined` where no link can be made, for instance
-   * because it lies on another file system or belongs to somebody else.
+   * because it is not there, lies on another file system or belongs to somebody else.
    */
-  linkFile(dir: Dir, name: ByteString, checksum: Checksum, stat: FileStat): "linked" | "reused" | undefined {
-    const own = (this.#self ??= this.#who());
-    // Linking somebody else's file would leave the content in their hands.
-    if (this.mode !== "bare" && stat.uid !== own) return undefined;
+  linkFile(dir: Dir, name: ByteString, checksum: Checksum): "linked" | "reused" | undefined {
+    if (this.mode !== "bare") {
+      // Linking somebody else's file would leave the content in their hands.
+      const own = (this.#self ??= this.#who());
+      const stat = dir.statOptional(name);
+      if (stat !== undefined && stat.uid !== own) return undefined;
+    }
     return this.#link(dir, name, checksum, objectName(checksum, "file", this.mode));
   }
 
@@ -237,8 +245,7 @@ export class ObjectWriter implements Disposable {
       return "linked";
     } catch (error) {
       if (isStoreError(error, "linux/exists")) return "reused";
-      if (isStoreError(error, "linux/cross-device", "linux/too-many-links", "linux/permission-denied"))
-        return undefined;
+      if (NO_LINK.some((code) => isStoreError(error, code))) return undefined;
       throw error;
     }
   }
@@ -371,6 +378,13 @@ export class ObjectWriter implements Disposable {
     this.#reader[Symbol.dispose]();
   }
 }
+
+const NO_LINK = [
+  "linux/not-found",
+  "linux/cross-device",
+  "linux/too-many-links",
+  "linux/permission-denied",
+] as const;
 
 const ZERO = { seconds: 0, nanoseconds: 0 };
 

@@ -23,6 +23,7 @@ export interface ImportFilesInput {
 
 export interface ImportedFile {
   readonly how: "linked" | "cloned" | "copied" | "reused";
+  /** Bytes of the content, where it was read. */
   readonly size: number;
   readonly storedSize: number;
 }
@@ -49,6 +50,7 @@ async function importFile(
   checksum: Checksum,
   input: ImportFilesInput,
 ): Promise<ImportedFile> {
+  if (writer.hasFile(checksum)) return { how: "reused", size: 0, storedSize: 0 };
   if (!input.trusted) {
     const problem = await verifyFile(from, checksum);
     if (problem !== undefined)
@@ -59,10 +61,9 @@ async function importFile(
     checkBareUserOnly(object.info, checksum);
   }
   if (input.link && linksAcross(from, writer, checksum)) {
-    const found = from.findFile(checksum);
-    if (found !== undefined) {
-      const linked = writer.linkFile(found.dir, found.name, checksum, found.stat);
-      if (linked !== undefined) return { how: linked, size: found.stat.size, storedSize: 0 };
+    for (const { dir, name } of from.placesOf(checksum)) {
+      const linked = writer.linkFile(dir, name, checksum);
+      if (linked !== undefined) return { how: linked, size: 0, storedSize: 0 };
     }
   }
   using object = from.openFile(checksum);

@@ -11,7 +11,7 @@ import type { Repo } from "../repo/repo.ts";
 import { HEADS, type RefOwner } from "../repo/refs.ts";
 import { clearPartial, markPartial, partialState } from "../repo/state.ts";
 import type { Transaction } from "../repo/transaction.ts";
-import { importFiles } from "./import-task.ts";
+import { type ImportedFile, importFiles } from "./import-task.ts";
 
 export interface PullLocalOptions {
   /** Refs or commits of the source. Default: all its refs. */
@@ -43,7 +43,7 @@ export interface PullLocalResult {
   readonly refs: ReadonlyMap<string, Checksum>;
 }
 
-const BATCH_FILES = 128;
+const BATCH_FILES = 256;
 
 /** Brings commits and all they need from another repository of this machine. */
 export async function pullLocal(
@@ -59,6 +59,8 @@ class LocalPull {
   readonly #into: Repo;
   readonly #options: PullLocalOptions;
   readonly #files = new Set<Checksum>();
+  #batch: Checksum[] = [];
+  readonly #running: Promise<ImportedFile[]>[] = [];
   readonly #trees = new Set<Checksum>();
   readonly #metas = new Set<Checksum>();
   readonly #commits = new Map<Checksum, number>();
@@ -79,11 +81,16 @@ class LocalPull {
       ...(signal === undefined ? {} : { signal }),
       ...(fsync === undefined ? {} : { fsync }),
     });
-    for (const [ref, commit] of refs) {
-      if (ref !== commit && this.#options.verifyBindings !== false) this.#checkBinding(ref, commit);
-      this.#addCommit(transaction, commit);
+    try {
+      for (const [ref, commit] of refs) {
+        if (ref !== commit && this.#options.verifyBindings !== false) this.#checkBinding(ref, commit);
+        this.#addCommit(transaction, commit);
+      }
+      await this.#finishFiles(transaction);
+    } finally {
+      // Workers use descriptors of the transaction, so none may be left behind.
+      await Promise.allSettled(this.#running);
     }
-    await this.#importFiles(transaction);
     const owner: RefOwner = remote === undefined ? HEADS : { kind: "remote", remote };
     for (const [ref, commit] of refs) if (ref !== commit) transaction.setRef(ref, commit, owner);
     await transaction.commit();
@@ -177,7 +184,12 @@ class LocalPull {
       const bytes = this.#from.reader.readMetadata(next, "dirtree");
       const { files, dirs } = decodeDirtree(bytes, `${next}.dirtree`);
       this.#addMetadata(transaction, next, "dirtree", bytes);
-      for (const file of files.values()) this.#files.add(file);
+      for (const file of files.values()) {
+        if (this.#files.has(file)) continue;
+        this.#files.add(file);
+        this.#batch.push(file);
+        if (this.#batch.length === BATCH_FILES) this.#importBatch(transaction);
+      }
       for (const { tree, meta } of dirs.values()) {
         this.#addMeta(transaction, meta);
         stack.push(tree);
@@ -215,26 +227,32 @@ class LocalPull {
     this.#counts.metadata++;
   }
 
-  async #importFiles(transaction: Transaction): Promise<void> {
-    const missing = [...this.#files].filter((checksum) => !transaction.reader.has(checksum, "file"));
-    const batches: Checksum[][] = [];
-    for (let at = 0; at < missing.length; at += BATCH_FILES)
-      batches.push(missing.slice(at, at + BATCH_FILES));
+  /** Gives a batch of contents to a worker, which goes on while trees are being walked. */
+  #importBatch(transaction: Transaction): void {
+    const checksums = this.#batch;
+    if (checksums.length === 0) return;
+    this.#batch = [];
     const { signal } = this.#options;
-    const inputs = batches.map((checksums) => ({
-      from: this.#from.places(),
-      into: transaction.places,
-      checksums,
-      trusted: this.#options.untrusted !== true,
-      link: true,
-      bareUserOnlyFiles: this.#options.bareUserOnlyFiles ?? false,
-    }));
-    for await (const results of this.#into.pool.map(
+    const running = this.#into.pool.run(
       importFiles,
-      inputs,
+      {
+        from: this.#from.places(),
+        into: transaction.places,
+        checksums,
+        trusted: this.#options.untrusted !== true,
+        link: true,
+        bareUserOnlyFiles: this.#options.bareUserOnlyFiles ?? false,
+      },
       signal === undefined ? {} : { signal },
-    )) {
-      for (const { how, size, storedSize } of results) {
+    );
+    running.catch(() => {});
+    this.#running.push(running);
+  }
+
+  async #finishFiles(transaction: Transaction): Promise<void> {
+    this.#importBatch(transaction);
+    for (const running of this.#running) {
+      for (const { how, size, storedSize } of await running) {
         if (how === "reused") continue;
         this.#counts.content++;
         this.#counts[how]++;

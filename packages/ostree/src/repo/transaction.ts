@@ -1,18 +1,11 @@
 import { type ByteString, crashPoint, isStoreError, Lifetime, throwIfAborted } from "@bootc-store/core";
-import {
-  type Dir,
-  type File,
-  isTempName,
-  type SyncPolicy,
-  syncDescriptor,
-  type TempFile,
-} from "@bootc-store/linux";
+import { type Dir, type File, type SyncPolicy, syncDescriptor, type TempFile } from "@bootc-store/linux";
 
 import type { Checksum } from "../format/checksum.ts";
 import { type Commit, encodeCommit } from "../format/commit.ts";
 import { type Dirtree, encodeDirtree } from "../format/dirtree.ts";
 import { encodeDirmeta, type FileInfo } from "../format/file-info.ts";
-import { type HashedType, objectName, parseObjectName } from "../format/object-type.ts";
+import { type HashedType, objectName } from "../format/object-type.ts";
 import { type Dict, gvariant } from "../gvariant/index.ts";
 import { removeObject } from "../objects/remove.ts";
 import { ObjectReader } from "../objects/reader.ts";
@@ -21,6 +14,7 @@ import { FreeSpace } from "./free-space.ts";
 import type { Held } from "./lock.ts";
 import { HEADS, type RefOwner } from "./refs.ts";
 import type { Repo } from "./repo.ts";
+import { moveObject, moveShards } from "./move-task.ts";
 import { cleanTmp, openStaging, type Staging } from "./staging.ts";
 
 export interface TransactionOptions {
@@ -244,7 +238,7 @@ export class Transaction implements AsyncDisposable {
         what: "file-system",
         label: "objects",
       });
-      this.#moveObjects(this.#staging.dir);
+      await this.#moveObjects(this.#staging.dir);
       crashPoint("ostree/transaction/after-objects");
       this.#staging.remove();
     }
@@ -259,51 +253,22 @@ export class Transaction implements AsyncDisposable {
   }
 
   /** First what others refer to, then commits, each made durable before the next. */
-  #moveObjects(staging: Dir): void {
-    const late: { shard: ByteString; name: ByteString; replace: boolean }[] = [];
-    const touched = new Map<ByteString, Dir>();
-    const opened: Dir[] = [];
-    const target = (shard: ByteString): Dir => {
-      let dir = touched.get(shard);
-      if (dir === undefined) {
-        this.repo.objects.ensureDir(shard, { mode: 0o777 });
-        dir = this.repo.objects.openDir(shard);
-        opened.push(dir);
-        touched.set(shard, dir);
-      }
-      return dir;
-    };
-    try {
-      for (const shard of staging.list()) {
-        if (shard.type !== "directory") continue;
-        using from = staging.openDir(shard.name);
-        for (const { name } of from.list()) {
-          if (isTempName(name)) continue;
-          const type = parseObjectName(shard.name, name, this.repo.mode)?.type;
-          if (type === "commit" || type === "commitmeta") {
-            late.push({ shard: shard.name, name, replace: type === "commitmeta" });
-          } else move(from, target(shard.name), name, false);
-        }
-      }
-      this.#syncAll(touched);
-      // Detached metadata before its commit: who sees the commit may ask for it.
-      late.sort((a, b) => Number(b.replace) - Number(a.replace));
-      if (late.length === 0) return;
-      touched.clear();
-      for (const { shard, name, replace } of late) {
-        using from = staging.openDir(shard);
-        move(from, target(shard), name, replace);
-      }
-      this.#syncAll(touched);
-    } finally {
-      for (const dir of opened) dir[Symbol.dispose]();
+  async #moveObjects(staging: Dir): Promise<void> {
+    const shards = staging
+      .list()
+      .filter(({ type }) => type === "directory")
+      .map(({ name }) => name);
+    const late = await moveShards(this.repo, staging, shards);
+    // New directories have names of their own to be kept.
+    if (shards.length > 0) this.repo.objects.sync();
+    // Detached metadata before its commit: who sees the commit may ask for it.
+    late.sort((a, b) => Number(b.replace) - Number(a.replace));
+    for (const { shard, name, replace } of late) {
+      using from = staging.openDir(shard);
+      using to = this.repo.objects.openDir(shard);
+      moveObject(from, to, name, replace);
+      to.sync();
     }
-  }
-
-  #syncAll(touched: ReadonlyMap<ByteString, Dir>): void {
-    for (const dir of touched.values()) dir.sync();
-    // New directories among them have names of their own to be kept.
-    if (touched.size > 0) this.repo.objects.sync();
   }
 
   #end(): void {
@@ -325,15 +290,5 @@ export class Transaction implements AsyncDisposable {
     if (this.#lifetime.disposed) return;
     this.#staging?.remove();
     this.#end();
-  }
-}
-
-/** An object that is there already stays: it is the same. */
-function move(from: Dir, to: Dir, name: ByteString, replace: boolean): void {
-  try {
-    from.rename(name, name, { to, mode: replace ? "replace" : "noreplace" });
-  } catch (error) {
-    if (!isStoreError(error, "linux/exists")) throw error;
-    from.remove(name);
   }
 }
