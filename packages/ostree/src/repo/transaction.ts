@@ -1,4 +1,4 @@
-import { type ByteString, crashPoint, isStoreError, Lifetime, throwIfAborted } from "@bootc-store/core";
+import { type ByteString, crashPoint, Lifetime, throwIfAborted } from "@bootc-store/core";
 import { type Dir, type File, type SyncPolicy, syncDescriptor, type TempFile } from "@bootc-store/linux";
 
 import type { Checksum } from "../format/checksum.ts";
