@@ -20,6 +20,7 @@ export {
 } from "./image-port.ts";
 export { type InspectOptions, type Inspection } from "./inspect.ts";
 export { type Layer, type LayerSink, type LayerSource, type WrittenLayer } from "./layer-port.ts";
+export { measureUsage, type UsagePart } from "./measure.ts";
 export { type Root, type RootsOptions } from "./root.ts";
 export { TallyBuilder } from "./tally.ts";
 export { type BackendTraits } from "./traits.ts";

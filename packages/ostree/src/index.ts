@@ -1,3 +1,4 @@
+export { OstreeBackend } from "./backend/backend.ts";
 export { type CommitDescription, type WriteTreeOptions } from "./commit/options.ts";
 export { MutableTree } from "./commit/mutable-tree.ts";
 export { writeCommit } from "./commit/write-commit.ts";

@@ -39,7 +39,7 @@ export {
   type StorageOptions,
   type StoreOpeners,
 } from "./storage.ts";
-export { type ImgstoreOpener, type ImgstoreOptions, imgstoreOpener } from "./openers.ts";
+export { type ImgstoreOpener, type ImgstoreOptions, imgstoreOpener, ostreeOpener } from "./openers.ts";
 export {
   composefsToOstree,
   type OstreeStageOptions,

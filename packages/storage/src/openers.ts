@@ -1,5 +1,8 @@
 import { type BootcStore, type ContainersStorage, ensureBootcStore } from "@bootc-store/containers-storage";
+import { utf8 } from "@bootc-store/core";
 import type { Pool } from "@bootc-store/linux";
+import { OstreeBackend } from "@bootc-store/ostree";
+import { OSTREE_REPO } from "@bootc-store/paths";
 import type { LabelPolicy } from "@bootc-store/tree";
 
 import type { OpenContext } from "./storage.ts";
@@ -15,6 +18,21 @@ export interface ImgstoreOpener {
   readonly containersStorage: (context: OpenContext) => Promise<ContainersStorage>;
   /** Labels the store that was opened, if that has not been done; does nothing if none was. */
   ensureLabeled(): ReturnType<BootcStore["ensureLabeled"]> | "not-opened";
+}
+
+/** The opener of the ostree repository of a physical root, which is not made where there is none. */
+export function ostreeOpener(
+  options: { readonly pool?: Pool } = {},
+): (context: OpenContext) => Promise<OstreeBackend> {
+  return async ({ physicalRoot }) => {
+    const dir = physicalRoot.openDir(utf8(OSTREE_REPO));
+    try {
+      return OstreeBackend.open(dir, options);
+    } catch (error) {
+      dir[Symbol.dispose]();
+      throw error;
+    }
+  };
 }
 
 /**

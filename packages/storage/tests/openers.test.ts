@@ -3,10 +3,11 @@ import { join } from "node:path";
 
 import { isStoreError, utf8 } from "@bootc-store/core";
 import { Dir } from "@bootc-store/linux";
+import { initRepo } from "@bootc-store/ostree";
 import { LabelPolicy } from "@bootc-store/tree";
 import { describe, expect, test } from "vitest";
 
-import { imgstoreOpener, Storage } from "../src/index.ts";
+import { imgstoreOpener, ostreeOpener, Storage } from "../src/index.ts";
 import { plant } from "./plant.ts";
 
 const isRoot = process.getuid?.() === 0;
@@ -68,6 +69,42 @@ describe.skipIf(!isRoot)("getEnsureImgstore (needs root)", () => {
         isStoreError(error, "linux/not-found"),
       );
       expect(existsSync(join(root.path, "ostree/bootc/storage"))).toBe(false);
+    });
+  });
+});
+
+describe("getOstree", () => {
+  const storageOf = (path: string): Storage =>
+    new Storage({
+      physicalRoot: Dir.openHost(utf8(path)),
+      physicalRootPath: "/sysroot",
+      run: Dir.openHost(utf8(join(path, "run"))),
+      readOnly: false,
+      openers: { ostree: ostreeOpener() },
+    });
+
+  test("has the repository once it was opened, and never opens it", async () => {
+    using root = plant({ "ostree/repo": null, run: null });
+    initRepo(Dir.openHost(utf8(join(root.path, "ostree/repo"))), { mode: "bare" });
+    const storage = storageOf(root.path);
+    await closed(storage, async () => {
+      await expect(storage.getOstree()).rejects.toMatchObject({ code: "storage/ostree-not-initialized" });
+      const opened = await storage.openOstree();
+      expect(await storage.getOstree()).toBe(opened);
+      expect(await opened.inspect()).toMatchObject({
+        kind: "ostree",
+        format: "bare",
+        counts: { objects: 0, commits: 0, refs: 0 },
+      });
+    });
+  });
+
+  test("makes no repository", async () => {
+    using root = plant({ "ostree/repo": null, run: null });
+    const storage = storageOf(root.path);
+    await closed(storage, async () => {
+      await expect(storage.openOstree()).rejects.toMatchObject({ code: "ostree/repo-not-found" });
+      expect(existsSync(join(root.path, "ostree/repo/config"))).toBe(false);
     });
   });
 });

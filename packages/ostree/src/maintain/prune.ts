@@ -43,39 +43,75 @@ const COUNTED = new Set([
   "payload-link",
 ]);
 
+/** An object that was looked at. */
+export interface ExaminedObject extends ListedObject {
+  readonly unreachable: boolean;
+  /** Bytes of it; looked up when asked for. */
+  size(): number;
+}
+
 /** Removes what nothing leads to, while nobody writes. Throws `ostree/lock-timeout`. */
 export async function prune(repo: Repo, options: PruneOptions = {}): Promise<PruneResult> {
   using _lock = await repo.lock.take(
     "exclusive",
     options.signal === undefined ? {} : { signal: options.signal },
   );
-  const objects = [...listObjects(repo.objects, repo.mode)].filter(({ type }) => COUNTED.has(type));
-  const reachable = reach(repo, objects, options);
   let total = 0;
   let removed = 0;
   let freed = 0;
-  // Commits first, so that at no time one is there whose contents are not.
-  const ordered = [...objects].sort((a, b) => Number(b.type === "commit") - Number(a.type === "commit"));
-  for (const { checksum, type } of ordered) {
-    if (options.commitOnly === true && type !== "commit") continue;
+  for (const object of examine(repo, options).objects) {
     total++;
-    if ((total & 0x3ff) === 0) throwIfAborted(options.signal);
-    const keep =
-      type === "file-xattrs-link" || type === "payload-link" || type === "file-xattrs"
-        ? keepsLinked(repo, reachable, { checksum, type })
-        : reachable.has(objectKey(checksum, type));
-    if (keep) continue;
-    freed += sizeOf(repo, checksum, type);
+    if (!object.unreachable) continue;
+    freed += object.size();
     removed++;
-    if (options.dryRun !== true) deleteObject(repo, checksum, type);
+    if (options.dryRun !== true) deleteObject(repo, object.checksum, object.type);
   }
   return { total, removed, freed };
 }
 
+/** What a collection looks at, and whether all that is to be kept could be followed. */
+export interface Examined {
+  /** Commits first, so that at no time one is there whose contents are not. */
+  readonly objects: Iterable<ExaminedObject>;
+  /** False where a commit or a tree that is to be kept is missing or damaged: what hangs below it is not known. */
+  readonly complete: boolean;
+}
+
+/** Every object of the repository, and whether anything leads to it. Nothing is changed. */
+export function examine(repo: Repo, options: PruneOptions = {}): Examined {
+  const objects = [...listObjects(repo.objects, repo.mode)].filter(({ type }) => COUNTED.has(type));
+  const { reachable, complete } = reach(repo, objects, options);
+  const ordered = objects.toSorted((a, b) => Number(b.type === "commit") - Number(a.type === "commit"));
+  return { objects: judge(repo, ordered, reachable, options), complete };
+}
+
+function* judge(
+  repo: Repo,
+  objects: readonly ListedObject[],
+  reachable: ReadonlySet<string>,
+  options: PruneOptions,
+): Generator<ExaminedObject> {
+  let count = 0;
+  for (const { checksum, type } of objects) {
+    if (options.commitOnly === true && type !== "commit") continue;
+    if ((++count & 0x3ff) === 0) throwIfAborted(options.signal);
+    const keep =
+      type === "file-xattrs-link" || type === "payload-link" || type === "file-xattrs"
+        ? keepsLinked(repo, reachable, { checksum, type })
+        : reachable.has(objectKey(checksum, type));
+    yield { checksum, type, unreachable: !keep, size: () => sizeOf(repo, checksum, type) };
+  }
+}
+
 /** Everything that is to be kept. */
-function reach(repo: Repo, objects: readonly ListedObject[], options: PruneOptions): ReadonlySet<string> {
+function reach(
+  repo: Repo,
+  objects: readonly ListedObject[],
+  options: PruneOptions,
+): { readonly reachable: ReadonlySet<string>; readonly complete: boolean } {
+  let complete = true;
   const traversal = new Traversal(repo.reader, {
-    onMissing: () => {},
+    onMissing: () => (complete = false),
     commitOnly: options.commitOnly ?? false,
   });
   const depth = options.depth ?? -1;
@@ -86,7 +122,7 @@ function reach(repo: Repo, objects: readonly ListedObject[], options: PruneOptio
       for (const { checksum, type } of objects) if (type === "commit") traversal.addCommit(checksum, depth);
   }
   for (const [commit, own] of options.commits ?? []) traversal.addCommit(commit, own);
-  return traversal.reachable;
+  return { reachable: traversal.reachable, complete };
 }
 
 /** What hangs on a content object is kept as long as that is. */
