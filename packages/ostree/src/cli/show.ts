@@ -160,9 +160,11 @@ async function showCommit(
   await cli.line(`Date:  ${formatDate(commit.timestamp)}`);
   const version = lookupValue(commit.metadata, "version", "s");
   if (version !== undefined) await cli.line(`Version: ${version}`);
-  await cli.line("");
   if (commit.subject === "") await cli.line("(no subject)");
-  else await indented(cli, commit.subject);
+  else {
+    await cli.line("");
+    await indented(cli, commit.subject);
+  }
   await cli.line("");
   if (commit.body !== "") {
     await indented(cli, commit.body);

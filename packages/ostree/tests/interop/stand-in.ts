@@ -16,11 +16,15 @@ export interface Ended {
 export async function runOurs(
   cwd: string,
   argv: readonly string[],
-  options: { readonly env?: Readonly<Record<string, string>>; readonly stdin?: Uint8Array } = {},
+  options: {
+    readonly env?: Readonly<Record<string, string>>;
+    readonly stdin?: Uint8Array;
+    readonly workers?: number;
+  } = {},
 ): Promise<Ended> {
   const out: Uint8Array[] = [];
   const err: Uint8Array[] = [];
-  await using pool = createPool({ size: 2 });
+  await using pool = createPool({ size: options.workers ?? 2 });
   const openDir = (path: string): Dir => Dir.openHost(utf8(path.startsWith("/") ? path : `${cwd}/${path}`));
   const code = await ostreeDropIn.run({
     argv,
