@@ -4,6 +4,7 @@ import type { CommandContext, DropInContext, Output } from "@bootc-store/backend
 import { type Log, type LogLevel, utf8 } from "@bootc-store/core";
 import { createPool, Dir, type Pool } from "@bootc-store/linux";
 
+import { openStore } from "./stores.ts";
 import { TerminalOutput } from "./output/output.ts";
 
 const LEVELS: readonly LogLevel[] = ["error", "warn", "info", "debug"];
@@ -82,7 +83,7 @@ export class AppContext implements CommandContext, AsyncDisposable {
       setExitCode: (code) => this.setExitCode(code),
       writeOut: (data) => write(process.stdout, data),
       writeErr: (data) => write(process.stderr, data),
-      openSource: async () => undefined,
+      openSource: (transport) => openStore(transport, this),
     };
   }
 

@@ -1,22 +1,17 @@
 // The contract's scenarios on a repository, and the repository shared with cfsctl.
 import { spawnSync } from "node:child_process";
 import {
-  appendFileSync,
-  copyFileSync,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   symlinkSync,
   truncateSync,
-  unlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 
 import type { Image } from "@bootc-store/backend";
 import { digestFromHex, isStoreError, printDigest, utf8 } from "@bootc-store/core";
@@ -33,6 +28,7 @@ import {
 } from "@bootc-store/testkit";
 import { afterAll, describe, expect, test } from "vitest";
 
+import { damage, type DamageOp } from "./damage.ts";
 import { ComposefsBackend, listTags, readTag, Repository, writeTag } from "../src/index.ts";
 
 const lab = openLab();
@@ -414,17 +410,6 @@ describe.skipIf(!existsSync(RECORDED))("recorded repositories (needs ../shared)"
   });
 });
 
-interface DamageOp {
-  readonly op: string;
-  readonly path: string;
-  readonly offset?: number;
-  readonly xor?: number;
-  readonly size?: number;
-  readonly text?: string;
-  readonly target?: string;
-  readonly to?: string;
-}
-
 interface DamagedCase {
   readonly case: string;
   readonly ops: readonly DamageOp[];
@@ -452,32 +437,4 @@ function damagedCases(): DamagedCase[] {
         { case: name, ops, places: places.filter((place) => /^(?:objects|streams|images)\//.test(place)) },
       ];
     });
-}
-
-function damage(
-  repository: string,
-  { op, path, offset = 0, xor = 0, size = 0, text = "", target = "", to = "" }: DamageOp,
-): void {
-  const at = join(repository, path);
-  const other = join(repository, to);
-  const done: { readonly [name: string]: () => void } = {
-    flip() {
-      const bytes = readFileSync(at);
-      bytes[offset] = (bytes[offset] as number) ^ xor;
-      writeFileSync(at, bytes);
-    },
-    truncate: () => truncateSync(at, size),
-    append: () => appendFileSync(at, text),
-    write: () => writeFileSync(at, text),
-    unlink: () => unlinkSync(at),
-    symlink: () => symlinkSync(target, at),
-    mkdir: () => void mkdirSync(at),
-    rename: () => renameSync(at, other),
-    rmtree: () => rmSync(at, { recursive: true }),
-    copy: () => copyFileSync(at, other),
-  };
-  const work = done[op];
-  if (work === undefined) throw new Error(`unknown damage: ${op}`);
-  for (const place of [at, other]) mkdirSync(dirname(place), { recursive: true });
-  work();
 }

@@ -15,7 +15,7 @@ export interface ToolRun {
 export interface ToolPlace {
   readonly cwd: string;
   readonly pool: Pool;
-  readonly stdin?: string;
+  readonly stdin?: string | Uint8Array;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -37,7 +37,7 @@ export async function runTool(tool: DropIn, argv: readonly string[], place: Tool
     log: silentLog,
     signal: new AbortController().signal,
     stdin: (async function* () {
-      yield Buffer.from(place.stdin ?? "");
+      yield Buffer.from((place.stdin ?? "") as Uint8Array);
     })(),
     cwd: place.cwd,
     pool: () => place.pool,

@@ -1,7 +1,13 @@
 export { parseDumpC, type ParseCOptions } from "./dumpfile/parse-c.ts";
 export { parseDumpRs, type ParseRsOptions, settleNames } from "./dumpfile/parse-rs.ts";
 export { escapeField, type EscapeOptions } from "./dumpfile/escape.ts";
-export { type DumpDialect, printDump, type PrintOptions } from "./dumpfile/print.ts";
+export {
+  type DumpDialect,
+  printDump,
+  printDumpLine,
+  type PrintLineOptions,
+  type PrintOptions,
+} from "./dumpfile/print.ts";
 export { erofsErrors } from "./errors.ts";
 export { type FromTreeOptions, imageOfTree, makeDevice, splitDevice } from "./image/from-tree.ts";
 export {

@@ -142,7 +142,7 @@ function* below(root: ImageDirectory): Generator<readonly [path: string, node: I
   }
 }
 
-function* listing(root: ImageDirectory): Generator<string> {
+export function* listing(root: ImageDirectory): Generator<string> {
   for (const [path, node] of below(root)) {
     // Spaces are shown as they are in paths, and escaped in what follows them.
     const shown = path
@@ -158,14 +158,14 @@ function* listing(root: ImageDirectory): Generator<string> {
   }
 }
 
-function* payloads(root: ImageDirectory): Generator<ByteString> {
+export function* payloads(root: ImageDirectory): Generator<ByteString> {
   for (const [, node] of below(root)) {
     if (node?.external?.payload !== undefined) yield node.external.payload;
   }
 }
 
 /** Anything that keeps an object from being looked at makes it a missing one. */
-function isThere(store: Dir | undefined, payload: ByteString): boolean {
+export function isThere(store: Dir | undefined, payload: ByteString): boolean {
   if (store === undefined) return false;
   const path = payload.replace(/^\/+/, "") as ByteString;
   if (path === "") return true;
@@ -178,7 +178,7 @@ function isThere(store: Dir | undefined, payload: ByteString): boolean {
 }
 
 /** In pieces of some size: a line at a time would cost more than all the rest. */
-async function print(context: DropInContext, lines: Iterable<string>): Promise<void> {
+export async function print(context: DropInContext, lines: Iterable<string>): Promise<void> {
   let text = "";
   for (const line of lines) {
     text += line;
@@ -203,7 +203,7 @@ async function measure(context: DropInContext, paths: readonly string[]): Promis
   }
 }
 
-function digestOf(file: File, path: string): string {
+export function digestOf(file: File, path: string): string {
   const measured = measureVerity(file);
   if (measured.state === "enabled") {
     if (measured.algorithm === "sha256") return measured.digest;

@@ -4,3 +4,4 @@
 export { composefsDump } from "./composefs-dump.ts";
 export { composefsInfo } from "./composefs-info.ts";
 export { mkcomposefs } from "./mkcomposefs.ts";
+export { cfsctl } from "./cfsctl/index.ts";

@@ -55,7 +55,8 @@ Options:
   --threads=N           Use this to override the default number of threads used to calculate digest and copy files (default=${availableParallelism()})
 `;
 
-interface Request {
+/** What is wanted, however it was said. */
+export interface MakeRequest {
   readonly source: string;
   /** Undefined: only the digest is wanted. */
   readonly image: string | undefined;
@@ -68,6 +69,10 @@ interface Request {
   readonly minVersion: number;
   readonly maxVersion: number;
   readonly threads: number | undefined;
+  /** Whether names of one inode of the host are one file. */
+  readonly hardLinks?: "one" | "each";
+  /** How a dump file is read; as the program of C does it unless given. */
+  readonly parseDump?: (text: ByteString) => ImageDirectory;
 }
 
 export const mkcomposefs: DropIn = {
@@ -85,7 +90,7 @@ export const mkcomposefs: DropIn = {
   },
 };
 
-function parseRequest(argv: readonly string[]): Request {
+function parseRequest(argv: readonly string[]): MakeRequest {
   const { options, operands } = parseOptions(argv, OPTIONS);
   const flags = new Set<string>();
   let store: string | undefined;
@@ -139,13 +144,11 @@ function integer(text: string, what: string): number {
   return Number(BigInt.asIntN(32, value > most ? most : value < -most ? -most - 1n : value));
 }
 
-async function make(context: DropInContext, request: Request): Promise<void> {
+export async function make(context: DropInContext, request: MakeRequest): Promise<void> {
   const { image, printDigest } = request;
   // Opened, and with that emptied, before anything else is looked at.
   using output = image === undefined || image === "-" ? undefined : openOutput(context, image);
-  const root = request.fromFile
-    ? await fromDump(context, request.source)
-    : await fromDirectory(context, request);
+  const root = request.fromFile ? await fromDump(context, request) : await fromDirectory(context, request);
   const bytes = build(root, request);
   if (output !== undefined) {
     try {
@@ -167,7 +170,7 @@ function openOutput(context: DropInContext, image: string): File {
   }
 }
 
-function build(root: ImageDirectory, { minVersion, maxVersion }: Request): Uint8Array {
+function build(root: ImageDirectory, { minVersion, maxVersion }: MakeRequest): Uint8Array {
   const invalid = refused(NAME, "cannot write file: Invalid argument");
   if (!isVersion(minVersion)) throw invalid;
   const most = Math.max(minVersion, maxVersion);
@@ -184,9 +187,10 @@ function isVersion(value: number): value is 0 | 1 {
   return value === 0 || value === 1;
 }
 
-async function fromDump(context: DropInContext, source: string): Promise<ImageDirectory> {
+async function fromDump(context: DropInContext, { source, parseDump }: MakeRequest): Promise<ImageDirectory> {
   const text = await readDump(context, source);
   try {
+    if (parseDump !== undefined) return parseDump(text);
     return parseDumpC(text, { strict: context.env["CFS_PARSE_STRICT"] !== undefined });
   } catch (error) {
     if (!isStoreError(error)) throw error;
@@ -212,7 +216,7 @@ async function readDump(context: DropInContext, source: string): Promise<ByteStr
   return byteString(bytes);
 }
 
-async function fromDirectory(context: DropInContext, request: Request): Promise<ImageDirectory> {
+async function fromDirectory(context: DropInContext, request: MakeRequest): Promise<ImageDirectory> {
   const { source, store, xattrs, devices, zeroTimes, threads } = request;
   if (xattrs === "conflict") throw refused(NAME, `error accessing ${source}: Invalid argument`);
   const dir = openSource(context, source);
@@ -225,7 +229,7 @@ async function fromDirectory(context: DropInContext, request: Request): Promise<
       xattrs,
       devices,
       zeroTimes,
-      hardLinks: "each",
+      hardLinks: request.hardLinks ?? "each",
       signal: context.signal,
       ...(store === undefined
         ? {}

@@ -21,7 +21,7 @@ export async function planGc(repository: Repository, options: GcOptions = {}): P
 export async function applyGc(
   repository: Repository,
   plan: GcPlan,
-  options: { signal?: AbortSignal } = {},
+  options: { readonly signal?: AbortSignal; readonly lockTimeout?: number } = {},
 ): Promise<GcResult> {
   throwIfAborted(options.signal);
   return await repository.exclusively(async () => {

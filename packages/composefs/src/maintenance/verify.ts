@@ -19,23 +19,40 @@ import type { Repository } from "../repository/repository.ts";
 import { type LinkFolder, linkResolves, listObjectLinks, listRefs } from "../streams/links.ts";
 import { isDamage, objectsOfImage, referencesOfStream } from "./references.ts";
 
+/** A finding, and for something that is missing what wants it. */
+export interface RepositoryFinding extends Finding {
+  /** Path of the stream or image that refers to the object. */
+  readonly wantedBy?: string;
+  /** Under which name; none for what a stream or image is made of. */
+  readonly wantedAs?: string;
+}
+
+/** How much was looked at, to be filled in by a check. */
+export interface Looked {
+  objects: number;
+  streams: number;
+  images: number;
+}
+
 export async function* verifyRepository(
   repository: Repository,
   pool: Pool,
   options: VerifyOptions = {},
-): AsyncGenerator<Finding> {
+  looked: Looked = { objects: 0, streams: 0, images: 0 },
+): AsyncGenerator<RepositoryFinding> {
   repository.assertOpen();
   throwIfAborted(options.signal);
   const depth = options.depth ?? "content";
-  yield* verifyObjects(repository, pool, depth === "content", options.signal);
+  yield* verifyObjects(repository, pool, depth === "content", options.signal, looked);
   for (const folder of ["streams", "images"] as const) {
-    yield* verifyEntries(repository, folder, depth !== "structure", options.signal);
+    yield* verifyEntries(repository, folder, depth !== "structure", options.signal, looked);
     yield* verifyRefs(repository, folder);
   }
 }
 
 /** One directory of objects: what is wrong at a glance, and the names whose content is to be looked at. */
 interface Shard {
+  readonly entries: number;
   readonly findings: readonly Finding[];
   readonly ids: readonly string[];
 }
@@ -45,11 +62,14 @@ async function* verifyObjects(
   pool: Pool,
   content: boolean,
   signal: AbortSignal | undefined,
-): AsyncGenerator<Finding> {
+  looked: Looked,
+): AsyncGenerator<RepositoryFinding> {
   const shards: Shard[] = [];
   for (const { name, dir } of repository.objects.shards()) {
     throwIfAborted(signal);
-    shards.push(lookAtShard(repository, name, dir));
+    const shard = lookAtShard(repository, name, dir);
+    shards.push(shard);
+    looked.objects += shard.entries;
   }
   const inputs = shards.map(({ ids }) => ({
     dir: repository.dir.fd,
@@ -86,7 +106,8 @@ async function* verifyObjects(
 function lookAtShard(repository: Repository, shard: ByteString, dir: Dir): Shard {
   const findings: Finding[] = [];
   const ids: string[] = [];
-  for (const { name, type } of dir.list()) {
+  const entries = dir.list();
+  for (const { name, type } of entries) {
     const id = `${shard}${name}`;
     const path = `objects/${shard}/${displayName(name)}`;
     if (!isObjectId(id, repository.algorithm)) {
@@ -110,7 +131,7 @@ function lookAtShard(repository: Repository, shard: ByteString, dir: Dir): Shard
       }
     }
   }
-  return { findings, ids };
+  return { entries: entries.length, findings, ids };
 }
 
 function isSealed(dir: Dir, name: ByteString): boolean {
@@ -123,10 +144,12 @@ async function* verifyEntries(
   folder: LinkFolder,
   references: boolean,
   signal: AbortSignal | undefined,
-): AsyncGenerator<Finding> {
+  looked: Looked,
+): AsyncGenerator<RepositoryFinding> {
   const kind = folder.slice(0, -1);
   for (const { name, object, link } of listObjectLinks(repository, folder)) {
     throwIfAborted(signal);
+    looked[folder]++;
     const id = displayName(name);
     const path = `${folder}/${id}`;
     if (!link) yield finding("entry-not-link", kind, id, path, "it is no link");
@@ -147,7 +170,7 @@ async function* verifyReferences(
   id: string,
   object: string,
   path: string,
-): AsyncGenerator<Finding> {
+): AsyncGenerator<RepositoryFinding> {
   const kind = folder.slice(0, -1);
   try {
     const needed =
@@ -168,6 +191,8 @@ async function* verifyReferences(
           ObjectStore.path(each),
           `${path} is whole only with an object that ${what}`,
         ),
+        wantedBy: path,
+        ...(name === "" ? {} : { wantedAs: name }),
       };
     }
   } catch (error) {

@@ -31,6 +31,8 @@ export interface MountImageOptions {
   readonly source?: string;
   /** Makes the mount writable; changes are kept in `upper`. `work` is an empty directory of the same file system. */
   readonly changes?: { readonly upper: Dir; readonly work: Dir };
+  /** Forbids writing although there is a place for changes. Without one it is always so. */
+  readonly readOnly?: boolean;
 }
 
 /**
@@ -82,7 +84,11 @@ function hasAcl(image: File): boolean {
   return ((header[FLAGS_OFFSET] ?? 0) & FLAG_HAS_ACL) !== 0;
 }
 
-function overlayOf(erofs: Dir, { objects, changes, source }: MountImageOptions, verity: boolean): MountSpec {
+function overlayOf(
+  erofs: Dir,
+  { objects, changes, source, readOnly }: MountImageOptions,
+  verity: boolean,
+): MountSpec {
   return {
     type: "overlay",
     source: source ?? "composefs",
@@ -99,7 +105,7 @@ function overlayOf(erofs: Dir, { objects, changes, source }: MountImageOptions, 
             ["workdir", { fd: changes.work.fd }],
           ] as const)),
     ],
-    attributes: changes === undefined ? ["readOnly"] : [],
+    attributes: changes === undefined || readOnly === true ? ["readOnly"] : [],
   };
 }
 

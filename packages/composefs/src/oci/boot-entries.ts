@@ -3,10 +3,15 @@
 
 import { BlsEntry } from "@bootc-store/boot";
 import { type ByteString, byteString, displayName, textOf, utf8 } from "@bootc-store/core";
+import type { File as OpenFile } from "@bootc-store/linux";
 import { type File, type Inode, lookupOptional, type Tree } from "@bootc-store/tree";
 
 import { composefsErrors } from "../errors.ts";
-import type { ObjectStore } from "../objects/store.ts";
+
+/** Where contents are found by the key that a tree has of them. An object store is one. */
+export interface ContentFiles {
+  open(digest: string): OpenFile;
+}
 
 export type BootEntry =
   /** An entry of type 1 with its text. */
@@ -21,11 +26,11 @@ const MODULES = "usr/lib/modules";
 const MOST_ENTRY = 1 << 20;
 
 /** In the order in which the first one is booted: type 1, UKIs, kernels. Throws `composefs/tree-unsuitable`. */
-export function findBootEntries(tree: Tree, objects: ObjectStore): BootEntry[] {
+export function findBootEntries(tree: Tree, objects: ContentFiles): BootEntry[] {
   return [...type1Entries(tree, objects), ...ukis(tree), ...kernels(tree)];
 }
 
-function* type1Entries(tree: Tree, objects: ObjectStore): Generator<BootEntry> {
+function* type1Entries(tree: Tree, objects: ContentFiles): Generator<BootEntry> {
   for (const [name, inode] of children(tree, ENTRIES)) {
     if (!name.endsWith(".conf")) continue;
     const file = displayName(name);
@@ -98,7 +103,7 @@ function regular(inode: Inode, path: string): File {
   );
 }
 
-function readText(leaf: File, objects: ObjectStore, name: string): string {
+function readText(leaf: File, objects: ContentFiles, name: string): string {
   const bytes = readFileContent(leaf, objects, MOST_ENTRY);
   const text = textOf(byteString(bytes));
   if (text === undefined)
@@ -107,7 +112,7 @@ function readText(leaf: File, objects: ObjectStore, name: string): string {
 }
 
 /** A file's content, where it is small enough to be held. */
-export function readFileContent(leaf: File, objects: ObjectStore, limit: number): Uint8Array {
+export function readFileContent(leaf: File, objects: ContentFiles, limit: number): Uint8Array {
   if (leaf.size > limit)
     throw composefsErrors.error(
       "limit-exceeded",

@@ -11,7 +11,7 @@ import type { Repository } from "../repository/repository.ts";
 import { CONTENT_TYPES } from "../splitstream/layout.ts";
 import { readPieces } from "../splitstream/reader.ts";
 import { SplitstreamWriter } from "../splitstream/writer.ts";
-import { openStream, storeStream } from "../streams/store.ts";
+import { openStream, openStreamObject, storeStream } from "../streams/store.ts";
 
 export type DocumentKind = "config" | "manifest";
 
@@ -50,13 +50,19 @@ export async function writeDocument(
   return await storeStream(repository, documentStreamName(kind, digest), writer);
 }
 
-/** Reads a document and checks it against its digest. Throws `composefs/digest-mismatch`. */
+/**
+ * Reads a document and checks it against its digest. `id` is that of its stream, where it is not to be looked up by the
+ * stream's name. Throws `composefs/digest-mismatch`.
+ */
 export async function readDocument(
   repository: Repository,
   kind: DocumentKind,
   digest: Digest,
+  id?: string,
 ): Promise<StoredDocument> {
-  using stream = await openStream(repository, documentStreamName(kind, digest));
+  const name = documentStreamName(kind, digest);
+  using stream =
+    id === undefined ? await openStream(repository, name) : await openStreamObject(repository, name, id);
   if (stream.tables.contentType !== CONTENT_TYPES[kind]) {
     throw composefsErrors.error(
       "stream-invalid",

@@ -27,6 +27,7 @@ import { listTags, readTag, writeTag } from "../streams/tags.ts";
 import { streamId } from "../streams/store.ts";
 import {
   digestOfStreamName,
+  type DocumentKind,
   documentStreamName,
   imageReference,
   layerReferences,
@@ -42,7 +43,10 @@ import { utf8 } from "@bootc-store/core";
 export interface WriteImageOptions extends ImageWriteOptions {
   /** Also the image for booting: `/boot` and `/sysroot` emptied, everything labelled. */
   readonly bootable?: boolean;
+  /** Attributes that the image for booting keeps; the plain one is always made with `allowlist-only`. */
   readonly xattrs?: XattrMode;
+  /** Its layers are blobs of whatever kind, each with its own digest as its diff id, and nothing can be made of them. */
+  readonly artifact?: boolean;
 }
 
 /** What was made of an image, by format: ids of its EROFS images. */
@@ -53,6 +57,10 @@ export interface ErofsIds {
 
 export interface WrittenComposefsImage extends WrittenImage {
   readonly erofs: ErofsIds;
+  /** Ids of the streams of its documents: of a manifest that was not there before, that of its first form. */
+  readonly streams: { readonly manifest: string; readonly config: string };
+  /** Bytes that are in the streams of its layers themselves. */
+  readonly inlined: number;
 }
 
 /** Writes an image with its EROFS images in the repository's formats. What is there already is not done again. */
@@ -70,12 +78,17 @@ async function writeParts(
   options: WriteImageOptions,
 ): Promise<WrittenComposefsImage> {
   const tally = new TallyBuilder();
+  let inlined = 0;
   const layers: { diffId: Digest; created: boolean; id: string }[] = [];
   for (const [index, { diffId }] of image.layers.entries()) {
     throwIfAborted(options.signal);
     let created = false;
     if (!(await layerIsWhole(repository, diffId))) {
-      const written = await writeLayer(repository, await image.openLayer(index, options), options);
+      const written = await writeLayer(repository, await image.openLayer(index, options), {
+        ...options,
+        as: options.artifact === true ? "blob" : "tar",
+      });
+      inlined += written.inlined;
       tally.addAll(written.content);
       created = written.created;
     }
@@ -88,9 +101,13 @@ async function writeParts(
       ? new Map<string, string>()
       : (await readDocument(repository, "config", image.config.digest)).references;
   // First without its images, so that what is made next has something to belong to if this ends here.
-  if (known === undefined) await writeConfigAndManifest(repository, image, references, []);
-  const erofs = await makeImages(repository, layers, attached, options);
-  const images = imageReferences(erofs, attached);
+  const first =
+    known === undefined ? await writeConfigAndManifest(repository, image, references, []) : undefined;
+  const erofs =
+    options.artifact === true
+      ? { plain: new Map<ErofsVersion, string>(), boot: new Map<ErofsVersion, string>() }
+      : await makeImages(repository, layers, attached, options);
+  const images = imageReferences(erofs, attached, xattrSuffix(options.xattrs));
   if (
     images.some(([name, id]) => attached.get(name) !== id) ||
     streamId(repository, documentStreamName("manifest", image.manifest.digest)) === undefined
@@ -108,7 +125,19 @@ async function writeParts(
     layers: layers.map(({ diffId, created }) => ({ diffId, created })),
     content: tally.tally(),
     erofs,
+    inlined,
+    streams: {
+      manifest: first ?? documentId(repository, "manifest", image.manifest.digest),
+      config: documentId(repository, "config", image.config.digest),
+    },
   };
+}
+
+function documentId(repository: Repository, kind: DocumentKind, digest: Digest): string {
+  const name = documentStreamName(kind, digest);
+  const id = streamId(repository, name);
+  if (id === undefined) throw composefsErrors.error("stream-missing", `there is no stream ${name}`);
+  return id;
 }
 
 async function writeConfigAndManifest(
@@ -116,20 +145,21 @@ async function writeConfigAndManifest(
   image: Image,
   layers: readonly [string, string][],
   images: readonly (readonly [string, string])[],
-): Promise<void> {
+): Promise<string> {
   const { config, manifest } = image;
   const configId = await writeDocument(repository, "config", config.digest, config.bytes, [
     ...layers,
     ...images,
   ]);
   const references = [[`config:${printDigest(config.digest)}`, configId] as const, ...layers];
-  await writeDocument(repository, "manifest", manifest.digest, manifest.bytes, references);
+  const id = await writeDocument(repository, "manifest", manifest.digest, manifest.bytes, references);
   await followConfig(
     repository,
     `config:${printDigest(config.digest)}`,
     configId,
     printDigest(manifest.digest),
   );
+  return id;
 }
 
 /** Other manifests of the same configuration name its stream as it is now, so that a collection finds it by either. */
@@ -159,12 +189,11 @@ async function makeImages(
   attached: ReadonlyMap<string, string>,
   options: WriteImageOptions,
 ): Promise<ErofsIds> {
-  const { default: first, extra } = repository.meta.erofs;
-  const versions = [...new Set([first, ...extra])];
+  const versions = repository.imageFormats;
   const kinds = options.bootable === true ? [false, true] : [false];
   const suffix = xattrSuffix(options.xattrs);
   const ids = { plain: new Map<ErofsVersion, string>(), boot: new Map<ErofsVersion, string>() };
-  let plainTree: Tree | undefined;
+  let merged: Tree | undefined;
   for (const boot of kinds) {
     const found = boot ? ids.boot : ids.plain;
     const missing = versions.filter((version) => {
@@ -174,36 +203,63 @@ async function makeImages(
       return false;
     });
     if (missing.length === 0) continue;
-    plainTree ??= await ociTree(repository, layers, options);
-    const tree = boot ? copyTree(plainTree) : plainTree;
+    merged ??= await treeOfLayers(
+      repository,
+      layers.map(({ diffId }) => diffId),
+      options.signal,
+    );
+    const tree = kinds.length === 1 ? merged : copyTree(merged);
+    transformForOci(tree, boot ? options.xattrs : undefined);
     if (boot) transformForBoot(tree, repository.objects);
     for (const version of missing) found.set(version, storeImage(repository, encodeImage(tree, version)));
   }
   return ids;
 }
 
-async function ociTree(
+/** The tree of a configuration's layers as an image of it has it. Writes nothing. */
+export async function treeOfConfig(
   repository: Repository,
-  layers: readonly { readonly diffId: Digest }[],
-  options: WriteImageOptions,
+  config: Digest,
+  options: Pick<WriteImageOptions, "bootable" | "xattrs" | "signal"> = {},
 ): Promise<Tree> {
-  const tree = await treeOfLayers(
-    repository,
-    layers.map(({ diffId }) => diffId),
-    options.signal,
-  );
+  const { bytes } = await readDocument(repository, "config", config);
+  const tree = await treeOfLayers(repository, diffIdsOf(bytes), options.signal);
   transformForOci(tree, options.xattrs);
+  if (options.bootable === true) transformForBoot(tree, repository.objects);
   return tree;
 }
 
+/** Makes the image for booting of an image that is there, in one format, and attaches it. Returns its id. */
+export async function attachBootImage(
+  repository: Repository,
+  image: Image,
+  version: ErofsVersion,
+  xattrs: XattrMode,
+): Promise<string> {
+  return await repository.writing(async () => {
+    const config = await readDocument(repository, "config", image.config.digest);
+    const tree = await treeOfConfig(repository, image.config.digest, { bootable: true, xattrs });
+    const id = storeImage(repository, encodeImage(tree, version));
+    const layers = [...config.references].filter(([name]) => !name.startsWith("composefs.image"));
+    const erofs: ErofsIds = { plain: new Map(), boot: new Map([[version, id]]) };
+    const images = imageReferences(erofs, config.references, xattrSuffix(xattrs));
+    await writeConfigAndManifest(repository, image, layers, images);
+    return id;
+  });
+}
+
 /** References in the order in which composefs-rs attaches images, those that were there before kept. */
-function imageReferences(erofs: ErofsIds, attached: ReadonlyMap<string, string>): [string, string][] {
+function imageReferences(
+  erofs: ErofsIds,
+  attached: ReadonlyMap<string, string>,
+  bootSuffix: string,
+): [string, string][] {
   const references = new Map([...attached].filter(([name]) => name.startsWith("composefs.image")));
   for (const boot of [false, true]) {
     const ids = boot ? erofs.boot : erofs.plain;
     for (const version of [2, 1, 0] as const) {
       const id = ids.get(version);
-      if (id !== undefined) references.set(imageReference(version, boot), id);
+      if (id !== undefined) references.set(imageReference(version, boot) + (boot ? bootSuffix : ""), id);
     }
   }
   return [...references];
@@ -284,17 +340,21 @@ function layersOf(manifestBytes: Uint8Array, configBytes: Uint8Array): ImageLaye
   const manifest = json(manifestBytes) as {
     layers?: { digest?: string; size?: number; mediaType?: string }[];
   };
-  const config = json(configBytes) as { rootfs?: { diff_ids?: string[] } };
-  return (config.rootfs?.diff_ids ?? []).map((diffId, index) => {
+  return diffIdsOf(configBytes).map((diffId, index) => {
     const blob = manifest.layers?.[index];
     const digest = parseDigestOptional(blob?.digest ?? "");
     return {
-      diffId: parseDigest(diffId),
+      diffId,
       ...(digest === undefined || typeof blob?.size !== "number" || typeof blob.mediaType !== "string"
         ? {}
         : { blob: { digest, size: blob.size, mediaType: blob.mediaType } }),
     };
   });
+}
+
+function diffIdsOf(configBytes: Uint8Array): Digest[] {
+  const { rootfs } = json(configBytes) as { rootfs?: { diff_ids?: string[] } };
+  return (rootfs?.diff_ids ?? []).map(parseDigest);
 }
 
 function mediaTypeOf(manifest: Uint8Array): string {

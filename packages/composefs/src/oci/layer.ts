@@ -21,6 +21,16 @@ import { readPieces } from "../splitstream/reader.ts";
 import { SplitstreamWriter } from "../splitstream/writer.ts";
 import { openStream, storeStream, streamId } from "../streams/store.ts";
 
+export interface LayerOptions extends AdoptOptions {
+  /** What the layer is: a tar, or the blob of an artifact, which is one object whatever its size. Default `tar`. */
+  readonly as?: "tar" | "blob";
+}
+
+export interface WrittenComposefsLayer extends WrittenLayer {
+  /** Bytes that are in the stream itself. */
+  readonly inlined: number;
+}
+
 /** Contents of up to this many bytes stay in the stream, and in the image. */
 export const INLINE_LIMIT = 64;
 
@@ -50,24 +60,24 @@ export async function layerIsWhole(repository: Repository, diffId: Digest): Prom
 export async function writeLayer(
   repository: Repository,
   layer: Layer,
-  options: AdoptOptions = {},
-): Promise<WrittenLayer> {
+  options: LayerOptions = {},
+): Promise<WrittenComposefsLayer> {
   return await repository.writing(async () => await writeSegments(repository, layer, options));
 }
 
 async function writeSegments(
   repository: Repository,
   layer: Layer,
-  options: AdoptOptions,
-): Promise<WrittenLayer> {
+  options: LayerOptions,
+): Promise<WrittenComposefsLayer> {
   const name = layerStreamName(layer.diffId);
   if (await layerIsWhole(repository, layer.diffId))
-    return { id: name, created: false, content: new TallyBuilder().tally() };
+    return { id: name, created: false, content: new TallyBuilder().tally(), inlined: 0 };
   const writing = new LayerWriter(repository, layer.diffId, options);
   try {
     for await (const segment of layer.segments(options)) await writing.take(segment);
     const content = await writing.finish(name);
-    return { id: name, created: true, content };
+    return { id: name, created: true, content, inlined: writing.inlined };
   } finally {
     writing.destroy();
   }
@@ -76,36 +86,46 @@ async function writeSegments(
 class LayerWriter {
   readonly #repository: Repository;
   readonly #diffId: Digest;
-  readonly #options: AdoptOptions;
+  readonly #options: LayerOptions;
+  /** Contents of up to this many bytes stay in the stream. */
+  readonly #inlineLimit: number;
   readonly #hash: ReturnType<typeof createHash>;
   readonly #stream: SplitstreamWriter;
-  readonly #structure = tarStructure();
+  readonly #structure: TarParser | undefined;
   readonly #tally = new TallyBuilder();
   readonly #tee = (chunk: Uint8Array): void => {
     this.#hash.update(chunk);
-    this.#structure.push(chunk);
+    this.#structure?.push(chunk);
   };
+  inlined = 0;
 
-  constructor(repository: Repository, diffId: Digest, options: AdoptOptions) {
+  constructor(repository: Repository, diffId: Digest, options: LayerOptions) {
+    const blob = options.as === "blob";
+    this.#structure = blob ? undefined : tarStructure();
+    this.#inlineLimit = blob ? 0 : INLINE_LIMIT;
     this.#repository = repository;
     this.#diffId = diffId;
     this.#options = options;
     this.#hash = createHash(diffId.algorithm);
-    this.#stream = new SplitstreamWriter(repository.algorithm, CONTENT_TYPES.layer, repository.limits.inline);
+    this.#stream = new SplitstreamWriter(
+      repository.algorithm,
+      blob ? CONTENT_TYPES.blob : CONTENT_TYPES.layer,
+      repository.limits.inline,
+    );
   }
 
   async take(segment: LayerSegment): Promise<void> {
     throwIfAborted(this.#options.signal);
     if (segment.kind === "inline") {
       this.#tee(segment.bytes);
-      this.#stream.inline(segment.bytes);
+      this.#keepInline(segment.bytes);
       return;
     }
     const { content } = segment;
-    if (content.size <= INLINE_LIMIT) {
+    if (content.size <= this.#inlineLimit) {
       const bytes = await collect(content.read(), content.size);
       this.#tee(bytes);
-      this.#stream.inline(bytes);
+      this.#keepInline(bytes);
       return;
     }
     const stored = await this.#store(content);
@@ -114,8 +134,13 @@ class LayerWriter {
     if (waiting !== undefined) await waiting;
   }
 
+  #keepInline(bytes: Uint8Array): void {
+    this.#stream.inline(bytes);
+    this.inlined += bytes.length;
+  }
+
   async finish(name: string): Promise<ContentTally> {
-    this.#structure.end();
+    this.#structure?.end();
     const found = digestFromHex(this.#diffId.algorithm, this.#hash.digest("hex"));
     if (found.hex !== this.#diffId.hex) {
       throw composefsErrors.error(

@@ -17,8 +17,7 @@ import {
 } from "@bootc-store/tree";
 
 import { composefsErrors } from "../errors.ts";
-import type { ObjectStore } from "../objects/store.ts";
-import { findBootEntries, readFileContent } from "./boot-entries.ts";
+import { type ContentFiles, findBootEntries, readFileContent } from "./boot-entries.ts";
 
 /** Which extended attributes of files come into the image. */
 export type XattrMode = "allowlist-only" | "keep-user-xattrs";
@@ -38,7 +37,7 @@ export function transformForOci(tree: Tree, xattrs: XattrMode = "allowlist-only"
  * What boots is looked at, `/boot` and `/sysroot` are emptied, and everything is labelled by the image's own SELinux policy, or by none. Comes
  * after {@link transformForOci}.
  */
-export function transformForBoot(tree: Tree, objects: ObjectStore): void {
+export function transformForBoot(tree: Tree, objects: ContentFiles): void {
   const usr = directory(tree, "usr");
   findBootEntries(tree, objects);
   for (const name of ["boot", "sysroot"]) empty(directory(tree, name), usr);
@@ -66,7 +65,7 @@ function directory(tree: Tree, name: string): Directory {
 }
 
 /** The policy that `/etc/selinux/config` names. `undefined` if the image has none. */
-function readPolicy(tree: Tree, objects: ObjectStore): LabelPolicy | undefined {
+function readPolicy(tree: Tree, objects: ContentFiles): LabelPolicy | undefined {
   const config = readFile(tree, objects, "etc/selinux/config");
   if (config === undefined) return undefined;
   const type = policyType(config);
@@ -101,7 +100,7 @@ function policyType(config: ByteString): string | undefined {
   return undefined;
 }
 
-function readFile(tree: Tree, objects: ObjectStore, path: string): ByteString | undefined {
+function readFile(tree: Tree, objects: ContentFiles, path: string): ByteString | undefined {
   const inode: Inode | undefined = lookupOptional(tree, path as ByteString);
   return inode?.kind === "file" ? byteString(readFileContent(inode, objects, MOST_POLICY)) : undefined;
 }

@@ -3,7 +3,13 @@
 import type { Content } from "@bootc-store/backend";
 import { type Digest, printDigest, throwIfAborted } from "@bootc-store/core";
 import { layerEntries, segmentItems, type TarItem } from "@bootc-store/oci";
-import { composefsRsRules, type FileContent, LayerMerge, type Tree } from "@bootc-store/tree";
+import {
+  composefsRsRules,
+  type FileContent,
+  type LayerEntry,
+  LayerMerge,
+  type Tree,
+} from "@bootc-store/tree";
 import type { Dir } from "@bootc-store/linux";
 
 import { composefsErrors } from "../errors.ts";
@@ -18,19 +24,23 @@ export async function treeOfLayers(
   signal?: AbortSignal,
 ): Promise<Tree> {
   const merge = new LayerMerge(composefsRsRules);
-  const content = (found: Content): FileContent | Promise<FileContent> => contentOf(repository, found);
   for (const diffId of diffIds) {
-    for await (const entry of layerEntries(await layerItems(repository, diffId), {
-      content,
-      sparse: "refuse",
-      sizeWithoutContent: "refuse",
-    })) {
+    for await (const entry of layerTreeEntries(repository, diffId)) {
       throwIfAborted(signal);
       merge.add(entry);
     }
     merge.endLayer();
   }
   return merge.tree;
+}
+
+/** What a layer says of a tree, in its order. */
+export async function* layerTreeEntries(repository: Repository, diffId: Digest): AsyncGenerator<LayerEntry> {
+  yield* layerEntries(await layerItems(repository, diffId), {
+    content: (found: Content) => contentOf(repository, found),
+    sparse: "refuse",
+    sizeWithoutContent: "refuse",
+  });
 }
 
 /** A layer's entries with their headers, out of its splitstream; contents that are objects are not read. */

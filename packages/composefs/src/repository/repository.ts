@@ -33,6 +33,8 @@ export interface OpenOptions {
   readonly limits?: ComposefsLimits;
   /** When data is forced to the disk. By default before anything refers to it. */
   readonly sync?: SyncPolicy;
+  /** Format of images that are made while it is open, instead of the repository's own. */
+  readonly imageFormat?: ErofsVersion;
 }
 
 export interface InitOptions extends OpenOptions {
@@ -56,6 +58,8 @@ export interface InitOptions extends OpenOptions {
 export class Repository implements AsyncDisposable {
   readonly dir: Dir;
   readonly meta: RepositoryMeta;
+  /** Formats in which images are made: the first is that of an image that is asked for without one. */
+  readonly imageFormats: readonly [ErofsVersion, ...ErofsVersion[]];
   readonly objects: ObjectStore;
   readonly secure: boolean;
   readonly limits: ComposefsLimits;
@@ -78,6 +82,10 @@ export class Repository implements AsyncDisposable {
   ) {
     this.dir = dir;
     this.meta = meta;
+    this.imageFormats =
+      options.imageFormat === undefined
+        ? [meta.erofs.default, ...meta.erofs.extra.filter((each) => each !== meta.erofs.default)]
+        : [options.imageFormat];
     this.secure = secure;
     this.limits = options.limits ?? COMPOSEFS_LIMITS;
     this.sync = options.sync ?? "data-and-directories";

@@ -47,7 +47,27 @@ export function* printDump(root: ImageDirectory, options: PrintOptions): Generat
   }
 }
 
-function printLine(path: string, node: ImageNode, target: string | undefined, dialect: DumpDialect): string {
+/** How one line is written. */
+export interface PrintLineOptions {
+  readonly dialect: DumpDialect;
+  /** Path of the first name of the same inode. */
+  readonly target?: ByteString;
+  /** Link count of a directory, instead of what follows from the directories in it. */
+  readonly links?: number;
+}
+
+/** One line of a dump file by itself, with its newline. The path begins with a slash. */
+export function printDumpLine(path: ByteString, node: ImageNode, options: PrintLineOptions): string {
+  return printLine(path, node, options.target, options.dialect, options.links);
+}
+
+function printLine(
+  path: string,
+  node: ImageNode,
+  target: string | undefined,
+  dialect: DumpDialect,
+  links?: number,
+): string {
   const place = escapeField(path as ByteString);
   if (target !== undefined && dialect === "composefs-rs") {
     return `${place} 0 @120000 - - - - 0.0 ${payloadField(target)} - -\n`;
@@ -55,7 +75,7 @@ function printLine(path: string, node: ImageNode, target: string | undefined, di
   const { mode, uid, gid, rdev, mtime, content, external } = node;
   const directory = isDirectory(node);
   const size = directory && dialect === "composefs-rs" ? 0n : node.size;
-  const nlink = directory && dialect === "composefs-rs" ? linkCount(node) : node.nlink;
+  const nlink = directory && dialect === "composefs-rs" ? (links ?? linkCount(node)) : node.nlink;
   const payload = target ?? node.target ?? external?.payload;
   const fields = [
     place,
