@@ -10,21 +10,24 @@ import {
 } from "@bootc-store/paths";
 import { type InodeKind, type LabelPolicy, SELINUX_XATTR } from "@bootc-store/tree";
 
+import { Cleanup } from "../cleanup.ts";
 import { ContainersStorage } from "../store.ts";
 
-export interface BootcStoreOptions {
+interface Settings {
   /**
    * The directory that has `ostree/bootc` in it, itself or as a link: the ostree sysroot, or where there is only
    * composefs the physical root. Stays the caller's.
    */
   readonly base: Dir;
-  /** `/run`. Stays the caller's. */
-  readonly run: Dir;
   readonly readOnly?: boolean;
   /** Of the booted deployment, or of `/`; without one nothing is labelled. */
   readonly policy?: LabelPolicy;
   readonly pool?: Pool;
 }
+
+/** Where the run root is: in `/run` at its usual place, or a directory of its own. Both stay the caller's. */
+export type BootcStoreOptions = Settings &
+  ({ readonly run: Dir; readonly runRoot?: undefined } | { readonly runRoot: Dir; readonly run?: undefined });
 
 export interface BootcStore {
   readonly store: ContainersStorage;
@@ -40,14 +43,14 @@ const BENEATH = { resolution: "beneath" } as const;
  * there is labelled now if it has not been.
  */
 export function ensureBootcStore(options: BootcStoreOptions): BootcStore {
-  const { base, run, readOnly = false, policy, pool } = options;
+  const { base, readOnly = false, policy, pool } = options;
   const path = utf8(STORAGE);
-  const runPath = utf8(STORAGE_RUN_ROOT);
-  if (!readOnly) run.ensureDir(runPath, { parents: true });
-  const created = !readOnly && base.statOptional(path, BENEATH) === undefined;
-  if (created) createStore(base, run);
-  const graphRoot = base.openDir(path, BENEATH);
-  const runRoot = run.openDirOptional(runPath);
+  using opened = new Cleanup();
+  const runRoot = openRunRoot(options);
+  if (runRoot !== undefined) opened.use(runRoot);
+  const created = runRoot !== undefined && !readOnly && base.statOptional(path, BENEATH) === undefined;
+  if (created) createStore(base, runRoot);
+  const graphRoot = opened.use(base.openDir(path, BENEATH));
   const settings = {
     graphRoot,
     driver: "overlay",
@@ -57,11 +60,25 @@ export function ensureBootcStore(options: BootcStoreOptions): BootcStore {
   } as const;
   const store = readOnly ? ContainersStorage.open(settings) : ContainersStorage.ensure(settings).store;
   const ensureLabeled = (): ReturnType<BootcStore["ensureLabeled"]> => labelStore(graphRoot, policy);
-  if (!created && !readOnly) ensureLabeled();
+  opened.move();
+  try {
+    if (!created && !readOnly) ensureLabeled();
+  } catch (error) {
+    store.close();
+    throw error;
+  }
   return { store, created, ensureLabeled };
 }
 
-function createStore(base: Dir, run: Dir): void {
+/** The run root, made at its usual place where it is missing; `undefined` if it is missing and nothing may be made. */
+function openRunRoot({ run, runRoot, readOnly = false }: BootcStoreOptions): Dir | undefined {
+  if (runRoot !== undefined) return runRoot.duplicate();
+  const path = utf8(STORAGE_RUN_ROOT);
+  if (!readOnly) run.ensureDir(path, { parents: true });
+  return run.openDirOptional(path);
+}
+
+function createStore(base: Dir, runRoot: Dir): void {
   const slash = STORAGE.lastIndexOf("/");
   const parentPath = utf8(STORAGE.slice(0, slash));
   const name = STORAGE.slice(slash + 1);
@@ -74,7 +91,7 @@ function createStore(base: Dir, run: Dir): void {
   parent.makeDir(temporary);
   const { store } = ContainersStorage.ensure({
     graphRoot: parent.openDir(temporary),
-    runRoot: run.openDir(utf8(STORAGE_RUN_ROOT)),
+    runRoot: runRoot.duplicate(),
     driver: "overlay",
   });
   store.close();

@@ -1,11 +1,11 @@
 // The three stores of a physical root, opened or made where they belong.
 
 import { ComposefsBackend } from "@bootc-store/composefs";
-import { ContainersStorage } from "@bootc-store/containers-storage";
+import { type ContainersStorage, ensureBootcStore } from "@bootc-store/containers-storage";
 import { type Log, utf8 } from "@bootc-store/core";
 import type { Dir, Pool } from "@bootc-store/linux";
 import { Repo } from "@bootc-store/ostree";
-import { BOOTC_ROOT, COMPOSEFS, OSTREE_REPO, STORAGE } from "@bootc-store/paths";
+import { COMPOSEFS, OSTREE_REPO } from "@bootc-store/paths";
 
 import { ensureComposefsBootcLink, ensureComposefsDir } from "../ensure-layout.ts";
 
@@ -38,13 +38,13 @@ export class PhysicalStores implements AsyncDisposable {
     if (this.#options.backend === "composefs") {
       ensureComposefsDir(this.#root);
       ensureComposefsBootcLink(this.#root, this.#options.log);
-    } else if (this.#root.statOptional(utf8(BOOTC_ROOT)) === undefined) {
-      this.#root.ensureDir(utf8(BOOTC_ROOT), { parents: true });
     }
-    this.#root.ensureDir(utf8(STORAGE), { resolution: "beneath", mode: 0o700 });
-    const graphRoot = this.#root.openDir(utf8(STORAGE), { resolution: "beneath" });
-    const runRoot = this.#runRoot.duplicate();
-    return this.#keep(ContainersStorage.ensure({ graphRoot, runRoot, pool: this.#options.pool }).store);
+    const { store } = ensureBootcStore({
+      base: this.#root,
+      runRoot: this.#runRoot,
+      pool: this.#options.pool,
+    });
+    return this.#keep(store);
   }
 
   async composefs(): Promise<ComposefsBackend> {
