@@ -215,7 +215,7 @@ try {
     if (plain === undefined) {
       console.log(`\nOn disk: ${one.toFixed(1)} MB in one store, ${three.toFixed(1)} MB in all three.`);
     }
-    bootcStore("--root", root, "status");
+    for (const command of ["status", "images", "du", "fsck"]) bootcStore("--root", root, command);
     await askPeers(lab, root, run);
   } else {
     console.log("Pulling keeps owners and devices, so it needs root; what an empty root looks like:");

@@ -54,3 +54,7 @@ export {
   storageToComposefs,
 } from "./stages/storage-to-composefs.ts";
 export { PhysicalStores, type StoresOptions } from "./stages/stores.ts";
+export { diskUse, type DiskUse, type StoreDiskUse } from "./whole/disk-use.ts";
+export { type ExistingStore, ExistingStores, type ExistingStoresOptions } from "./whole/existing-stores.ts";
+export { listRootImages, type RootImage } from "./whole/images.ts";
+export { verifyRoot } from "./whole/verify.ts";

@@ -7,10 +7,10 @@ import type { Image } from "@bootc-store/backend";
 import { utf8 } from "@bootc-store/core";
 import { openLab } from "@bootc-store/lab";
 import { createPool, Dir, sharedBytes } from "@bootc-store/linux";
-import { parseImageReference, type TarEntryToWrite } from "@bootc-store/oci";
-import { buildImage } from "@bootc-store/testkit";
+import { parseImageReference } from "@bootc-store/oci";
 import { afterAll, describe, expect, test } from "vitest";
 
+import { osImage } from "./os-image.ts";
 import { escapeRef, PhysicalStores, pull, type PullResult } from "../src/index.ts";
 
 const lab = openLab();
@@ -19,58 +19,6 @@ afterAll(async () => {
   lab.close();
   await pool[Symbol.asyncDispose]();
 });
-
-const TIME = { sec: 1_700_000_000, nsec: 0 };
-const dir = (name: string): TarEntryToWrite => ({
-  entry: { type: "directory", name: utf8(name), mtime: TIME },
-});
-const file = (name: string, content: Uint8Array | string, mode = 0o644): TarEntryToWrite => {
-  const bytes = Buffer.from(content);
-  return { entry: { type: "file", name: utf8(name), size: bytes.length, mode, mtime: TIME }, content: bytes };
-};
-const link = (type: "symlink" | "hardlink", name: string, target: string): TarEntryToWrite => ({
-  // A hard link says the same of its inode as the file does, and containers-storage takes it at its word.
-  entry: {
-    type,
-    name: utf8(name),
-    linkName: utf8(target),
-    mtime: TIME,
-    mode: type === "hardlink" ? 0o4755 : 0o777,
-  },
-});
-
-/** An image in the shape of an operating system, of two layers; every content is another one. */
-function osImage(seed: number): Promise<Image> {
-  const tools = Array.from({ length: 40 }, (_, index) =>
-    file(`usr/bin/tool-${index}`, Buffer.alloc(5000 + index * 300, `${seed}-${index} `), 0o755),
-  );
-  return buildImage({
-    layers: [
-      [
-        dir("boot/"),
-        dir("etc/"),
-        file("etc/os.conf", `seed=${seed}\n`),
-        dir("sysroot/"),
-        dir("usr/"),
-        dir("usr/bin/"),
-        ...tools,
-        dir("usr/lib/"),
-        file("usr/lib/os-release", "ID=test\n"),
-      ],
-      [
-        dir("usr/"),
-        dir("usr/bin/"),
-        link("hardlink", "usr/bin/again", "usr/bin/tool-new"),
-        file("usr/bin/.wh.tool-3", ""),
-        link("symlink", "usr/bin/sh", "tool-0"),
-        file("usr/bin/tool-new", Buffer.alloc(200_000, "new "), 0o4755),
-        dir("usr/lib/"),
-        file("usr/lib/os-release", `ID=test\nVERSION_ID=${seed}\n`),
-      ].sort((a, b) => Number(a.entry.type === "hardlink") - Number(b.entry.type === "hardlink")),
-    ],
-    labels: { "containers.bootc": "1" },
-  });
-}
 
 async function pullInto(
   path: string,

@@ -27,7 +27,7 @@ export async function buildOciLayout(
   options: { log?: (line: string) => void } = {},
 ): Promise<OciLayout> {
   const tree = await buildOsTree(name, { cache: lab.cache.root, ...options });
-  const place = `${treeDirectory(lab.cache, name)}-oci`;
+  const place = `${treeDirectory(lab.cache, name)}-layout`;
   const layout = (): OciLayout | undefined => readRecord(place) as OciLayout | undefined;
   const there = layout();
   if (there) return there;
@@ -49,7 +49,13 @@ export async function buildOciLayout(
   const long = { timeout: 600_000 };
   await umoci.succeed(["init", "--layout", work]);
   await umoci.succeed(["new", "--image", image]);
-  await umoci.succeed(["insert", "--image", image, rest, "/"], long);
+  // umoci would name the root `/` in the layer, which ostree-ext refuses.
+  const layer = join(scratch.path, "layer.tar");
+  await lab.peers.tar.succeed(
+    ["--xattrs", "--numeric-owner", "--sort=name", "-C", rest, "-cf", layer, "."],
+    long,
+  );
+  await umoci.succeed(["raw", "add-layer", "--image", image, layer], long);
   await umoci.succeed(["insert", "--image", image, etc, "/etc"], long);
   const labels = ["--config.label", "containers.bootc=1", "--config.label", "ostree.bootable=true"];
   await umoci.succeed(["config", "--image", image, ...labels]);

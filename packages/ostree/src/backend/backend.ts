@@ -7,6 +7,7 @@ import type {
   GcOptions,
   GcPlan,
   GcResult,
+  ImageSummary,
   Inspection,
   InspectOptions,
   Root,
@@ -37,6 +38,7 @@ import { revParse } from "../read/rev-parse.ts";
 import type { InitOptions } from "../repo/init.ts";
 import { type OpenOptions, Repo } from "../repo/repo.ts";
 import { applyGc, planGc } from "./gc.ts";
+import { listImages } from "./images.ts";
 import { treeOfCommit } from "./read-tree.ts";
 import { rootsOf } from "./roots.ts";
 import { usageOf } from "./usage.ts";
@@ -141,6 +143,15 @@ export class OstreeBackend implements Backend, TreeSource, TreeSink<WriteTreeOpt
   async applyGc(plan: GcPlan, options: GcApplyOptions = {}): Promise<GcResult> {
     this.#begin(options);
     return await applyGc(this.repo, plan, options);
+  }
+
+  /** Container images of which there is a merge commit. */
+  async *listImages(options: OperationOptions = {}): AsyncGenerator<ImageSummary> {
+    this.#begin(options);
+    for (const image of listImages(this.repo)) {
+      throwIfAborted(options.signal);
+      yield image;
+    }
   }
 
   /** The tree of a commit, by anything that names one: a checksum or its beginning, a ref, `REF^`. */

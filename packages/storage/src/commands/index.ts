@@ -1,5 +1,8 @@
 import type { CommandModule } from "@bootc-store/backend/command";
 
+import { registerDu } from "./du.ts";
+import { registerFsck } from "./fsck.ts";
+import { registerImages } from "./images.ts";
 import { registerPull } from "./pull.ts";
 import { registerStatus } from "./status.ts";
 
@@ -10,5 +13,8 @@ export const storageCommands: CommandModule = {
   register(parent, context) {
     registerStatus(parent, context);
     registerPull(parent, context);
+    registerImages(parent, context);
+    registerDu(parent, context);
+    registerFsck(parent, context);
   },
 };

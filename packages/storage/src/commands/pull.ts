@@ -6,6 +6,7 @@ import type { Command } from "@commander-js/extra-typings";
 import type { PullResult } from "../stages/pull.ts";
 import { STAGES, type StageName } from "../stages/index.ts";
 import { storageErrors } from "../errors.ts";
+import { bytesText } from "../bytes-text.ts";
 
 /** `pull`: an image into the stores of a root. */
 export function registerPull(parent: Command, context: CommandContext): void {
@@ -80,17 +81,6 @@ function tallyText(tally: ContentTally): string {
     .filter((how) => tally[how].files > 0)
     .map((how) => `${tally[how].files} ${how} (${bytesText(tally[how].bytes)})`);
   return parts.length === 0 ? "nothing to do" : parts.join(", ");
-}
-
-function bytesText(bytes: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1000 && unit < units.length - 1) {
-    value /= 1000;
-    unit++;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit] ?? ""}`;
 }
 
 /** The reference without its transport, as a name that podman would accept. */

@@ -1,9 +1,9 @@
 import type { CommandContext, Output } from "@bootc-store/backend/command";
-import { type Finding, printable, utf8 } from "@bootc-store/core";
+import { type Finding, printable } from "@bootc-store/core";
 import type { Command } from "@commander-js/extra-typings";
 
 import type { RootReport } from "../detect/report.ts";
-import { storageErrors } from "../errors.ts";
+import { rootPath } from "./root.ts";
 
 /** `status`: what a root holds. */
 export function registerStatus(parent: Command, context: CommandContext): void {
@@ -13,26 +13,13 @@ export function registerStatus(parent: Command, context: CommandContext): void {
     .option("--json", "print the report as JSON")
     .option("-v, --verbose", "name everything in full")
     .action(async (options) => {
-      const { root } = parent.opts() as { root?: string };
-      const path = root ?? defaultRoot(context);
+      const path = rootPath(parent, context);
       const { detectRoot } = await import("../detect/index.ts");
       const report = await detectRoot(context.openDir(path), { signal: context.signal });
       const output = context.output(options);
       output.value({ root: path, ...report });
       if (!output.json) printReport(output, path, report, options.verbose === true);
     });
-}
-
-/** `/sysroot` on a booted host. Elsewhere a root must be named. */
-function defaultRoot(context: CommandContext): string {
-  const host = context.openDir("/");
-  const stores = ["sysroot/ostree", "sysroot/composefs"];
-  if (stores.some((place) => host.statOptional(utf8(place), { resolution: "inRoot" }) !== undefined))
-    return "/sysroot";
-  throw storageErrors.error(
-    "root-unnamed",
-    "this host has no /sysroot with stores; say with --root which root to look at",
-  );
 }
 
 function printReport(output: Output, path: string, report: RootReport, verbose: boolean): void {
