@@ -108,7 +108,10 @@ describe.skipIf(why !== undefined)(`random trees ${why === undefined ? "" : `(sk
   it(
     `${COUNT} trees`,
     async () => {
-      for (let seed = 1; seed <= COUNT; seed++) await once(seed);
+      for (let seed = 1; seed <= COUNT; seed++) {
+        await once(seed);
+        if (seed % 50 === 0) console.log(`${seed} of ${COUNT} trees`);
+      }
     },
     LONG ? 7_200_000 : 180_000,
   );

@@ -2,7 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { utf8 } from "@bootc-store/core";
 import { silentLog } from "@bootc-store/core";
-import { createPool, Dir } from "@bootc-store/linux";
+import { createPool, Dir, type Pool } from "@bootc-store/linux";
 
 import { ostreeDropIn } from "../../src/cli/drop-in.ts";
 
@@ -10,6 +10,18 @@ export interface Ended {
   readonly code: number;
   readonly out: string;
   readonly err: string;
+}
+
+const pools = new Map<number, Pool>();
+
+/** Kept for all runs of a test file; idle workers do not hold the process up. */
+function poolOf(size: number): Pool {
+  let pool = pools.get(size);
+  if (pool === undefined) {
+    pool = createPool({ size });
+    pools.set(size, pool);
+  }
+  return pool;
 }
 
 /** Runs the stand-in in this process, as an app would. */
@@ -24,7 +36,7 @@ export async function runOurs(
 ): Promise<Ended> {
   const out: Uint8Array[] = [];
   const err: Uint8Array[] = [];
-  await using pool = createPool({ size: options.workers ?? 2 });
+  const pool = poolOf(options.workers ?? 2);
   const openDir = (path: string): Dir => Dir.openHost(utf8(path.startsWith("/") ? path : `${cwd}/${path}`));
   const code = await ostreeDropIn.run({
     argv,
