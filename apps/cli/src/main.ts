@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=2
 // The entry. Asked for its version it loads no other file; everything that costs time to load is behind the import.
 import { readFileSync } from "node:fs";
 

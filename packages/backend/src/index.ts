@@ -19,7 +19,13 @@ export {
   type WrittenImage,
 } from "./image-port.ts";
 export { type InspectOptions, type Inspection } from "./inspect.ts";
-export { type Layer, type LayerSink, type LayerSource, type WrittenLayer } from "./layer-port.ts";
+export {
+  type Layer,
+  type LayerBlob,
+  type LayerSink,
+  type LayerSource,
+  type WrittenLayer,
+} from "./layer-port.ts";
 export { measureUsage, type UsagePart } from "./measure.ts";
 export { type Root, type RootsOptions } from "./root.ts";
 export { TallyBuilder } from "./tally.ts";

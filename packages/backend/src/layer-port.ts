@@ -1,6 +1,6 @@
 import type { Digest, OperationOptions } from "@bootc-store/core";
 
-import type { AdoptOptions, ContentTally, LayerSegment } from "./content.ts";
+import type { AdoptOptions, CloneSource, ContentTally, LayerSegment } from "./content.ts";
 
 /** A layer as the exact bytes of its tar. */
 export interface Layer {
@@ -11,6 +11,19 @@ export interface Layer {
   /** Reads the layer from its beginning. A source that can be read only once says so by `once`. */
   segments(options?: OperationOptions): AsyncIterable<LayerSegment>;
   readonly once?: boolean;
+  /**
+   * The layer as it was shipped, where that lies in a file of its own: for who reads it elsewhere, such as on another thread, and
+   * then checks its size, its digest and the diff id itself.
+   */
+  readonly shipped?: LayerBlob;
+}
+
+/** The tar of a layer, compressed or not, as a file. */
+export interface LayerBlob {
+  readonly file: CloneSource;
+  /** Of the file's bytes. */
+  readonly digest: Digest;
+  readonly size: number;
 }
 
 /** A store out of which layers can be read. */

@@ -163,7 +163,7 @@ export class ComposefsBackend
 
   async writeLayer(layer: Layer, options: AdoptOptions = {}): Promise<WrittenLayer> {
     this.#begin(options);
-    return await writeLayer(this.repository, layer, options);
+    return await writeLayer(this.repository, layer, { pool: this.#pool, ...options });
   }
 
   async *listImages(options: OperationOptions = {}): AsyncGenerator<ImageSummary> {
@@ -178,7 +178,7 @@ export class ComposefsBackend
 
   async writeImage(image: Image, options: WriteImageOptions = {}): Promise<WrittenComposefsImage> {
     this.#begin(options);
-    return await writeImage(this.repository, image, options);
+    return await writeImage(this.repository, image, { pool: this.#pool, ...options });
   }
 
   /** The tree of an EROFS image, by its id or ref. */

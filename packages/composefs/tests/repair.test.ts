@@ -160,7 +160,7 @@ test("a collection waits for what the same program writes", async () => {
 });
 
 test("bytes between two objects are bounded", () => {
-  const writer = new SplitstreamWriter("sha512", CONTENT_TYPES.layer, 1000);
+  const writer = new SplitstreamWriter("sha512", CONTENT_TYPES.layer, { inline: 1000, tables: 1000 });
   writer.inline(new Uint8Array(900));
   expect(() => writer.inline(new Uint8Array(101))).toThrowError(/more than 1000 bytes/);
   writer.destroy();

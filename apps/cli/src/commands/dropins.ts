@@ -5,7 +5,7 @@ import type { CommandModule } from "@bootc-store/backend/command";
 import { utf8 } from "@bootc-store/core";
 import type { Dir } from "@bootc-store/linux";
 
-import { cliErrors, dropInScript, MARK, NAMES } from "../drop-ins.ts";
+import { cliErrors, dropInScript, MARK, NAMES, NODE_OPTIONS } from "../drop-ins.ts";
 
 export const dropinsCommand: CommandModule = {
   name: "dropins",
@@ -48,5 +48,7 @@ function writeDropIn(dir: Dir, name: string): void {
   // Run from its sources the program still points to what was built of them, which starts three times as fast.
   const built = import.meta.url.endsWith(".ts") ? "../../dist/main.js" : "../main.js";
   const main = fileURLToPath(new URL(built, import.meta.url));
-  dir.atomicWrite(utf8(name), Buffer.from(dropInScript(name, process.execPath, main)), { mode: 0o755 });
+  dir.atomicWrite(utf8(name), Buffer.from(dropInScript(name, process.execPath, main, NODE_OPTIONS)), {
+    mode: 0o755,
+  });
 }

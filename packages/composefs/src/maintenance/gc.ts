@@ -5,7 +5,7 @@ import type { Garbage, GcOptions, GcPlan, GcResult, Root } from "@bootc-store/ba
 import { type ByteString, throwIfAborted, utf8 } from "@bootc-store/core";
 
 import { isObjectId } from "../algorithm.ts";
-import { ObjectStore } from "../objects/store.ts";
+import { LINK_PREFIX, ObjectStore } from "../objects/store.ts";
 import type { Repository } from "../repository/repository.ts";
 import { type LinkFolder, listObjectLinks } from "../streams/links.ts";
 import { mark, type Marked, rootsOf } from "./mark.ts";
@@ -105,10 +105,15 @@ function* unmarkedObjects(
   }
 }
 
-/** Temporary links in the top directory of a program that was killed between making and renaming one. */
+/** Temporary links of a program that was killed between making and renaming one. */
 function* leftovers(repository: Repository): Generator<Garbage> {
   for (const { name, type } of repository.dir.list()) {
     if (type === "symlink" && name.startsWith(".symlink-")) yield { kind: "leftover", id: name, bytes: 0 };
+  }
+  using objects = repository.dir.openDirOptional(utf8("objects"));
+  for (const { name, type } of objects?.list() ?? []) {
+    if (type === "regular" && name.startsWith(LINK_PREFIX))
+      yield { kind: "leftover", id: `objects/${name}`, bytes: 0 };
   }
 }
 

@@ -3,6 +3,8 @@
 // A file is filled without a name (O_TMPFILE), gets fs-verity where the file system can, and is then linked under its
 // name, so that nobody ever sees half of one. Whoever is second finds the name taken, which is success.
 
+import { randomBytes } from "node:crypto";
+
 import type { Content } from "@bootc-store/backend";
 import { type ByteString, isStoreError, throwIfAborted, toHex, utf8 } from "@bootc-store/core";
 import {
@@ -13,6 +15,7 @@ import {
   type File,
   measureVerity,
   placeContent,
+  type PlaceOptions,
   type TempFile,
   VerityHasher,
 } from "@bootc-store/linux";
@@ -44,6 +47,8 @@ export class ObjectStore {
   readonly #shards = new Map<string, Dir>();
   /** Whether the last file could be cloned here; once one could not, the others are not tried. */
   #clones: boolean | undefined;
+  /** False once the file system said that it has no fs-verity. */
+  #seals = true;
 
   constructor(repository: Dir, algorithm: ComposefsAlgorithm, verity: VerityPolicy) {
     this.#repository = repository;
@@ -104,10 +109,10 @@ export class ObjectStore {
   }
 
   /** Stores bytes in hand. */
-  put(bytes: Uint8Array): StoredObject {
-    const id = toHex(computeVerity(bytes, { algorithm: this.algorithm }));
+  put(bytes: Uint8Array, mode = 0o666): StoredObject {
+    const id = computeVerity(bytes, { algorithm: this.algorithm }).toString("hex");
     if (this.#alreadyThere(id, bytes.length)) return { id, how: "reused" };
-    using temporary = this.#shard(id).tempFile({ mode: 0o666 });
+    using temporary = this.#shard(id).tempFile({ mode });
     temporary.file.write(bytes);
     return { id, how: this.#publish(temporary, id) };
   }
@@ -122,21 +127,26 @@ export class ObjectStore {
     tee: (chunk: Uint8Array) => void,
     signal?: AbortSignal,
   ): Promise<StoredObject> {
-    using temporary = this.#objectsDir().tempFile({ mode: 0o644 });
-    const hasher = new VerityHasher({ algorithm: this.algorithm });
-    let written = 0;
+    using filling = this.begin(size);
     for await (const chunk of chunks) {
       throwIfAborted(signal);
-      written += chunk.length;
-      if (written > size) break;
-      hasher.update(chunk);
+      if (!filling.fits(chunk)) break;
+      filling.write(chunk);
       tee(chunk);
-      temporary.file.write(chunk);
     }
-    checkSize(written, size);
-    const id = toHex(hasher.finish());
-    if (this.#alreadyThere(id, size)) return { id, how: "reused" };
-    return { id, how: this.#publish(temporary, id) };
+    return filling.finish();
+  }
+
+  /** Starts an object of that many bytes, to be given piece by piece. */
+  begin(size: number): ObjectFilling {
+    return new ObjectFilling(size, this.algorithm, {
+      open: () => this.#objectsDir().tempFile({ mode: 0o644 }),
+      put: (bytes) => this.put(bytes, 0o644),
+      publish: (temporary, id) => {
+        if (this.#alreadyThere(id, size)) return { id, how: "reused" };
+        return { id, how: this.#publish(temporary, id) };
+      },
+    });
   }
 
   /**
@@ -188,22 +198,41 @@ export class ObjectStore {
   }
 
   #linkOrCopy(file: File, id: string, options: AdoptOptions): HowStored {
-    // A name that stands for somebody else's inode must have fs-verity before it is there.
-    this.#seal(file);
-    if (this.verity === "require") this.#checkMeasured(file, id);
+    const objects = this.#objectsDir();
+    const name = utf8(`${LINK_PREFIX}${randomBytes(9).toString("hex")}`);
+    this.#shard(id);
+    const place = { clone: false, sync: "none", mode: 0o644 } as const;
     try {
-      return placeContent(file, this.#shard(id), utf8(id.slice(2)), {
-        clone: false,
-        link: true,
-        copy: options.clone !== "require",
-        mode: 0o644,
-        prepare: (temporary) => this.#seal(temporary.closeForWriting()),
-        sync: "none",
-      });
+      // Under another name first: whether it can be linked is known before anything is done to the file of somebody else.
+      placeContent(file, objects, name, { ...place, link: true, copy: false });
+    } catch (error) {
+      if (!isStoreError(error, "linux/cross-device")) throw error;
+      if (options.clone === "require") throw copyRefused(file, error);
+      return this.#copy(file, id, place);
+    }
+    try {
+      // It has fs-verity before it is there as an object.
+      this.#seal(file);
+      if (this.verity === "require") this.#checkMeasured(file, id);
+      objects.rename(name, utf8(`${id.slice(0, 2)}/${id.slice(2)}`), { mode: "noreplace" });
+      return "linked";
+    } catch (error) {
+      objects.removeOptional(name);
+      if (isStoreError(error, "linux/exists")) return "reused";
+      throw error;
+    }
+  }
+
+  #copy(file: File, id: string, place: PlaceOptions): HowStored {
+    try {
+      const prepare = (temporary: TempFile): void => {
+        this.#seal(temporary.closeForWriting());
+        if (this.verity === "require") this.#checkMeasured(temporary.file, id);
+      };
+      return placeContent(file, this.#shard(id), utf8(id.slice(2)), { ...place, prepare });
     } catch (error) {
       if (isStoreError(error, "linux/exists")) return "reused";
-      if (!isStoreError(error, "linux/cross-device")) throw error;
-      throw copyRefused(file, error);
+      throw error;
     }
   }
 
@@ -244,9 +273,11 @@ export class ObjectStore {
 
   /** Seals the file and gives it its name. */
   #publish(temporary: TempFile, id: string): HowStored {
-    const file = temporary.closeForWriting();
-    this.#seal(file);
-    if (this.verity === "require") this.#checkMeasured(file, id);
+    if (this.#seals) {
+      const file = temporary.closeForWriting();
+      this.#seal(file);
+      if (this.verity === "require") this.#checkMeasured(file, id);
+    }
     const shard = this.#shard(id);
     try {
       temporary.publish(utf8(id.slice(2)), { existing: "fail", sync: "none" }, shard.fd, shard.label);
@@ -262,7 +293,10 @@ export class ObjectStore {
     try {
       enableVerity(file, { algorithm: this.algorithm });
     } catch (error) {
-      if (this.verity === "try" && isStoreError(error, "linux/call-unsupported")) return;
+      if (this.verity === "try" && isStoreError(error, "linux/call-unsupported")) {
+        this.#seals = false;
+        return;
+      }
       throw composefsErrors.error("verity-required", "fs-verity could not be enabled on an object", {
         cause: error,
       });
@@ -312,6 +346,87 @@ export class ObjectStore {
     return dir;
   }
 }
+
+/** What an object that is being filled needs of its store. */
+interface Filler {
+  readonly open: () => TempFile;
+  readonly put: (bytes: Uint8Array) => StoredObject;
+  readonly publish: (temporary: TempFile, id: string) => StoredObject;
+}
+
+/** Contents of up to this many bytes are put together in memory, so that one that is there already is not written. */
+const SMALL = 1 << 18;
+let room: Buffer | undefined;
+/** Whether the room is somebody's; another one is then made. */
+let taken = false;
+
+/** An object on its way into the store. Pieces may be written over as soon as they were taken. */
+export class ObjectFilling implements Disposable {
+  readonly #size: number;
+  readonly #algorithm: ComposefsAlgorithm;
+  readonly #filler: Filler;
+  #written = 0;
+  #small: Buffer | undefined;
+  #shared = false;
+  /** A first piece that is all there is. */
+  #whole: StoredObject | undefined;
+  #temporary: TempFile | undefined;
+  #hasher: VerityHasher | undefined;
+
+  constructor(size: number, algorithm: ComposefsAlgorithm, filler: Filler) {
+    this.#size = size;
+    this.#algorithm = algorithm;
+    this.#filler = filler;
+  }
+
+  /** Whether it has room for another piece. */
+  fits(chunk: Uint8Array): boolean {
+    return this.#written + chunk.length <= this.#size || this.#excess(chunk.length);
+  }
+
+  /** Remembers that there is more than was said. */
+  #excess(length: number): false {
+    this.#written += length;
+    return false;
+  }
+
+  write(chunk: Uint8Array): void {
+    const at = this.#written;
+    this.#written += chunk.length;
+    if (this.#size > SMALL) {
+      this.#temporary ??= this.#filler.open();
+      this.#hasher ??= new VerityHasher({ algorithm: this.#algorithm });
+      this.#hasher.update(chunk);
+      this.#temporary.file.write(chunk);
+    } else if (at === 0 && chunk.length === this.#size) this.#whole = this.#filler.put(chunk);
+    else (this.#small ??= this.#take()).set(chunk, at);
+  }
+
+  /** Throws `composefs/content-size`. */
+  finish(): StoredObject {
+    checkSize(this.#written, this.#size);
+    if (this.#whole !== undefined) return this.#whole;
+    if (this.#temporary === undefined || this.#hasher === undefined)
+      return this.#filler.put(this.#small?.subarray(0, this.#size) ?? new Uint8Array(0));
+    return this.#filler.publish(this.#temporary, this.#hasher.finish().toString("hex"));
+  }
+
+  [Symbol.dispose](): void {
+    this.#temporary?.[Symbol.dispose]();
+    if (this.#shared) taken = false;
+    this.#shared = false;
+  }
+
+  #take(): Buffer {
+    if (taken) return Buffer.allocUnsafe(this.#size);
+    taken = true;
+    this.#shared = true;
+    return (room ??= Buffer.allocUnsafeSlow(SMALL));
+  }
+}
+
+/** Of a link in `objects/` that is about to become an object; a program that was killed may leave one. */
+export const LINK_PREFIX = ".link-";
 
 const OBJECTS = utf8("objects");
 const READ_SIZE = 1 << 20;

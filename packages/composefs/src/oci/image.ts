@@ -17,6 +17,7 @@ import {
   printDigest,
   throwIfAborted,
 } from "@bootc-store/core";
+import type { Pool } from "@bootc-store/linux";
 import { copyTree, type Tree } from "@bootc-store/tree";
 
 import { composefsErrors } from "../errors.ts";
@@ -35,7 +36,7 @@ import {
   writeDocument,
 } from "./documents.ts";
 import { encodeImage, storeImage } from "./erofs-image.ts";
-import { layerIsWhole, layerStreamName, openLayer, writeLayer } from "./layer.ts";
+import { layerIsWhole, layerStreamName, openLayer, type WrittenComposefsLayer, writeLayer } from "./layer.ts";
 import { transformForBoot, transformForOci, type XattrMode } from "./transform.ts";
 import { treeOfLayers } from "./tree.ts";
 import { utf8 } from "@bootc-store/core";
@@ -45,6 +46,8 @@ export interface WriteImageOptions extends ImageWriteOptions {
   readonly bootable?: boolean;
   /** Attributes that the image for booting keeps; the plain one is always made with `allowlist-only`. */
   readonly xattrs?: XattrMode;
+  /** Reads layers whose blobs are files, several at a time. */
+  readonly pool?: Pool;
   /** Its layers are blobs of whatever kind, each with its own digest as its diff id, and nothing can be made of them. */
   readonly artifact?: boolean;
 }
@@ -79,21 +82,15 @@ async function writeParts(
 ): Promise<WrittenComposefsImage> {
   const tally = new TallyBuilder();
   let inlined = 0;
-  const layers: { diffId: Digest; created: boolean; id: string }[] = [];
-  for (const [index, { diffId }] of image.layers.entries()) {
-    throwIfAborted(options.signal);
-    let created = false;
-    if (!(await layerIsWhole(repository, diffId))) {
-      const written = await writeLayer(repository, await image.openLayer(index, options), {
-        ...options,
-        as: options.artifact === true ? "blob" : "tar",
-      });
-      inlined += written.inlined;
-      tally.addAll(written.content);
-      created = written.created;
-    }
-    layers.push({ diffId, created, id: layerId(repository, diffId) });
-  }
+  const created = await writeLayers(repository, image, options, (written) => {
+    inlined += written.inlined;
+    tally.addAll(written.content);
+  });
+  const layers = image.layers.map(({ diffId }, index) => ({
+    diffId,
+    created: created.has(index),
+    id: layerId(repository, diffId),
+  }));
   const references = layerReferences(layers);
   const known = streamId(repository, documentStreamName("config", image.config.digest));
   const attached =
@@ -131,6 +128,41 @@ async function writeParts(
       config: documentId(repository, "config", image.config.digest),
     },
   };
+}
+
+/** Layers at a time: as many as there are threads that take them over, but never many large ones at once. */
+const MOST_LAYERS = 2;
+
+/** Writes the layers that are not there; of those the numbers are returned. */
+async function writeLayers(
+  repository: Repository,
+  image: Image,
+  options: WriteImageOptions,
+  add: (written: WrittenComposefsLayer) => void,
+): Promise<ReadonlySet<number>> {
+  const created = new Set<number>();
+  const seen = new Set<string>();
+  const waiting = image.layers.entries();
+  const writeSome = async (): Promise<void> => {
+    for (const [index, { diffId }] of waiting) {
+      throwIfAborted(options.signal);
+      // The same layer twice is one.
+      if (seen.has(printDigest(diffId))) continue;
+      seen.add(printDigest(diffId));
+      if (await layerIsWhole(repository, diffId)) continue;
+      const written = await writeLayer(repository, await image.openLayer(index, options), {
+        ...options,
+        as: options.artifact === true ? "blob" : "tar",
+      });
+      add(written);
+      if (written.created) created.add(index);
+    }
+  };
+  const lanes = Math.max(1, Math.min(MOST_LAYERS, options.pool?.size ?? 1));
+  const ends = await Promise.allSettled(Array.from({ length: lanes }, writeSome));
+  const failed = ends.find((each) => each.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+  return created;
 }
 
 function documentId(repository: Repository, kind: DocumentKind, digest: Digest): string {

@@ -6,11 +6,13 @@ import {
   type AdoptOptions,
   type ContentTally,
   type Layer,
+  type LayerBlob,
   type LayerSegment,
   TallyBuilder,
   type WrittenLayer,
 } from "@bootc-store/backend";
 import { concatBytes, type Digest, digestFromHex, printDigest, throwIfAborted } from "@bootc-store/core";
+import type { Pool } from "@bootc-store/linux";
 import { TarParser } from "@bootc-store/oci";
 
 import { composefsErrors } from "../errors.ts";
@@ -19,20 +21,22 @@ import type { Repository } from "../repository/repository.ts";
 import { CONTENT_TYPES } from "../splitstream/layout.ts";
 import { readPieces } from "../splitstream/reader.ts";
 import { SplitstreamWriter } from "../splitstream/writer.ts";
+import { writeObjectLink } from "../streams/links.ts";
 import { openStream, storeStream, streamId } from "../streams/store.ts";
+import { checkEntry, INLINE_LIMIT } from "./tar-layer.ts";
+import { importLayer } from "./tasks.ts";
 
 export interface LayerOptions extends AdoptOptions {
   /** What the layer is: a tar, or the blob of an artifact, which is one object whatever its size. Default `tar`. */
   readonly as?: "tar" | "blob";
+  /** Takes over a layer whose blob is a file; without it everything is done here. */
+  readonly pool?: Pool;
 }
 
 export interface WrittenComposefsLayer extends WrittenLayer {
   /** Bytes that are in the stream itself. */
   readonly inlined: number;
 }
-
-/** Contents of up to this many bytes stay in the stream, and in the image. */
-export const INLINE_LIMIT = 64;
 
 export function layerStreamName(diffId: Digest): string {
   return `oci-layer-${printDigest(diffId)}`;
@@ -73,6 +77,8 @@ async function writeSegments(
   const name = layerStreamName(layer.diffId);
   if (await layerIsWhole(repository, layer.diffId))
     return { id: name, created: false, content: new TallyBuilder().tally(), inlined: 0 };
+  if (layer.shipped !== undefined && options.pool !== undefined && options.as !== "blob")
+    return await importBlob(repository, layer.diffId, layer.shipped, options.pool, options.signal);
   const writing = new LayerWriter(repository, layer.diffId, options);
   try {
     for await (const segment of layer.segments(options)) await writing.take(segment);
@@ -81,6 +87,35 @@ async function writeSegments(
   } finally {
     writing.destroy();
   }
+}
+
+async function importBlob(
+  repository: Repository,
+  diffId: Digest,
+  { file, digest, size }: LayerBlob,
+  pool: Pool,
+  signal: AbortSignal | undefined,
+): Promise<WrittenComposefsLayer> {
+  const name = layerStreamName(diffId);
+  const { objects, algorithm, limits, dir } = repository;
+  const { id, content, inlined } = await pool.run(
+    importLayer,
+    {
+      repository: dir.fd,
+      algorithm,
+      verity: objects.verity,
+      limits,
+      dir: file.dir.fd,
+      name: file.name,
+      digest,
+      size,
+      diffId,
+    },
+    signal === undefined ? {} : { signal },
+  );
+  repository.flush();
+  writeObjectLink(repository, "streams", name, id);
+  return { id: name, created: true, content, inlined };
 }
 
 class LayerWriter {
@@ -101,7 +136,9 @@ class LayerWriter {
 
   constructor(repository: Repository, diffId: Digest, options: LayerOptions) {
     const blob = options.as === "blob";
-    this.#structure = blob ? undefined : tarStructure();
+    this.#structure = blob
+      ? undefined
+      : new TarParser({ inline() {}, data() {}, entryEnd() {}, entry: checkEntry });
     this.#inlineLimit = blob ? 0 : INLINE_LIMIT;
     this.#repository = repository;
     this.#diffId = diffId;
@@ -110,7 +147,7 @@ class LayerWriter {
     this.#stream = new SplitstreamWriter(
       repository.algorithm,
       blob ? CONTENT_TYPES.blob : CONTENT_TYPES.layer,
-      repository.limits.inline,
+      repository.limits,
     );
   }
 
@@ -170,23 +207,6 @@ class LayerWriter {
       link: this.#options.link === true,
     });
   }
-}
-
-/** Follows the tar as it goes by and refuses what composefs-rs refuses: sparse files, and links that say they have content. */
-function tarStructure(): TarParser {
-  return new TarParser({
-    inline() {},
-    data() {},
-    entryEnd() {},
-    entry(entry) {
-      if (entry.type === "sparse" || entry.sparse !== undefined) {
-        throw composefsErrors.error("tar-unsupported", "sparse tar entries are not supported");
-      }
-      if (entry.storedSize !== entry.headerSize) {
-        throw composefsErrors.error("tar-unsupported", `a ${entry.type} in the tar says that it has content`);
-      }
-    },
-  });
 }
 
 /** The layer as segments, or `undefined` if it is not there. Contents are objects, and can be cloned. */

@@ -16,15 +16,24 @@ const WRITE_SIZE = 128 * 1024;
 export class SectionWriter {
   readonly #encoder = createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: 3 } });
   readonly #output: Uint8Array[] = [];
+  readonly #limit: number;
+  #size = 0;
   #pending: Uint8Array = new Uint8Array(WRITE_SIZE);
   #filled = 0;
 
-  constructor() {
-    this.#encoder.on("data", (chunk: Uint8Array) => void this.#output.push(chunk));
+  /** `limit` is how many bytes the frame may have; what is written is kept until its end. */
+  constructor(limit: number) {
+    this.#limit = limit;
+    this.#encoder.on("data", (chunk: Uint8Array) => {
+      this.#size += chunk.length;
+      // What is beyond the limit is not kept; it is refused when the next bytes come, or at the end.
+      if (this.#size <= this.#limit) this.#output.push(chunk);
+    });
   }
 
-  /** Takes bytes; waits when the encoder has enough to do. The bytes are copied. */
+  /** Takes bytes; waits when the encoder has enough to do. The bytes are copied. Throws `composefs/limit-exceeded`. */
   write(bytes: Uint8Array): Promise<void> | undefined {
+    this.#checkSize();
     let waiting: Promise<void> | undefined;
     for (let at = 0; at < bytes.length;) {
       const size = Math.min(bytes.length - at, WRITE_SIZE - this.#filled);
@@ -47,7 +56,13 @@ export class SectionWriter {
     const ended = once(this.#encoder, "end");
     this.#encoder.end();
     await ended;
+    this.#checkSize();
     return concatBytes(this.#output);
+  }
+
+  #checkSize(): void {
+    if (this.#size <= this.#limit) return;
+    throw composefsErrors.error("limit-exceeded", `a section of more than ${this.#limit} compressed bytes`);
   }
 
   /** Lets go of the encoder when the stream is not wanted any more. */

@@ -2,7 +2,7 @@ import { type ByteString, bytesOf, concatBytes, fromHex, utf8 } from "@bootc-sto
 
 import { ALGORITHMS, type ComposefsAlgorithm } from "../algorithm.ts";
 import { composefsErrors } from "../errors.ts";
-import { COMPOSEFS_LIMITS } from "../limits.ts";
+import { COMPOSEFS_LIMITS, type ComposefsLimits } from "../limits.ts";
 import { SectionWriter } from "./compress.ts";
 import { type ContentType, header, HEADER_SIZE, LG_BLOCK_SIZE, MAGIC } from "./layout.ts";
 
@@ -12,22 +12,25 @@ const EIGHT = 8;
 export class SplitstreamWriter {
   readonly #algorithm: ComposefsAlgorithm;
   readonly #contentType: ContentType;
-  readonly #body = new SectionWriter();
-  #inline: Uint8Array[] = [];
+  readonly #body: SectionWriter;
+  #inline = new Uint8Array(64 << 10);
   #inlineSize = 0;
   readonly #inlineLimit: number;
   readonly #objects = new Map<string, number>();
   readonly #streams = new Map<string, number>();
   readonly #names = new Map<string, number>();
+  readonly #tables: number;
   #size = 0n;
 
-  /** `inlineLimit` is how many bytes may wait between two objects. */
+  /** Of the limits, `inline` is how many bytes may wait between two objects, `tables` how many a compressed section may have. */
   constructor(
     algorithm: ComposefsAlgorithm,
     contentType: ContentType,
-    inlineLimit = COMPOSEFS_LIMITS.inline,
+    limits: Pick<ComposefsLimits, "inline" | "tables"> = COMPOSEFS_LIMITS,
   ) {
-    this.#inlineLimit = inlineLimit;
+    this.#inlineLimit = limits.inline;
+    this.#body = new SectionWriter(limits.tables);
+    this.#tables = limits.tables;
     this.#algorithm = algorithm;
     this.#contentType = contentType;
   }
@@ -38,8 +41,7 @@ export class SplitstreamWriter {
   }
 
   /**
-   * Bytes that stay in the stream. They are kept until they are written, so they must not change. Throws
-   * `composefs/limit-exceeded`.
+   * Bytes that stay in the stream. They are copied. Throws `composefs/limit-exceeded`.
    */
   inline(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
@@ -49,7 +51,8 @@ export class SplitstreamWriter {
         `more than ${this.#inlineLimit} bytes without a file that is stored by itself`,
       );
     }
-    this.#inline.push(bytes);
+    this.#makeRoom(this.#inlineSize + bytes.length);
+    this.#inline.set(bytes, this.#inlineSize);
     this.#inlineSize += bytes.length;
     this.#size += BigInt(bytes.length);
   }
@@ -113,15 +116,21 @@ export class SplitstreamWriter {
     if (this.#inlineSize === 0) return undefined;
     const record = new Uint8Array(EIGHT);
     new DataView(record.buffer).setBigInt64(0, -BigInt(this.#inlineSize), true);
-    let waiting = this.#body.write(record);
-    for (const bytes of this.#inline) waiting = this.#body.write(bytes) ?? waiting;
-    this.#inline = [];
+    const first = this.#body.write(record);
+    const waiting = this.#body.write(this.#inline.subarray(0, this.#inlineSize)) ?? first;
     this.#inlineSize = 0;
     return waiting;
   }
 
+  #makeRoom(size: number): void {
+    if (size <= this.#inline.length) return;
+    const more = new Uint8Array(Math.max(size, this.#inline.length * 2));
+    more.set(this.#inline.subarray(0, this.#inlineSize));
+    this.#inline = more;
+  }
+
   async #finishNames(): Promise<Uint8Array> {
-    const section = new SectionWriter();
+    const section = new SectionWriter(this.#tables);
     const names = [...this.#names].map(([name, index]): [ByteString, number] => [utf8(name), index]);
     for (const [name, index] of names.sort(([a], [b]) => (a < b ? -1 : 1))) {
       await section.write(bytesOf(`${index}:${name}\0` as ByteString));

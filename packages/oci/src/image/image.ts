@@ -3,12 +3,13 @@
 
 import type { Digest, OperationOptions } from "@bootc-store/core";
 import { isStoreError, printDigest } from "@bootc-store/core";
+import type { Dir } from "@bootc-store/linux";
 
 import { decompress, type DecompressOptions } from "../decompress/decompress.ts";
 import { ociErrors } from "../errors.ts";
 import type { TarLimits } from "../tar/limits.ts";
 import { readSegments } from "../tar/reader.ts";
-import type { TarSegment } from "../tar/segments.ts";
+import type { ContentFile, TarSegment } from "../tar/segments.ts";
 import { checkedBlob, checkedChunks, collectChecked } from "../transport/checked.ts";
 import { abortable } from "../transport/chunks.ts";
 import type { ImageTransportSource } from "../transport/port.ts";
@@ -30,6 +31,8 @@ export interface ReadImageOptions extends OperationOptions, DecompressOptions {
 export interface OciLayer {
   readonly blob: Descriptor;
   readonly diffId: Digest;
+  /** The blob where it lies as a file of its own, if it does. What the file holds has not been checked. */
+  readonly shipped?: { readonly file: ContentFile<Dir>; readonly digest: Digest; readonly size: number };
   /** The uncompressed tar. With `reuse` a chunk is the caller's only until it asks for the next. Ends with `oci/digest-mismatch`, `oci/content-size` or `oci/diff-id-mismatch` if it is another. */
   tar(options?: OperationOptions & { readonly reuse?: boolean }): AsyncIterable<Uint8Array>;
   /** The same as segments. */
@@ -102,7 +105,15 @@ export async function readImage(
       }
       const tar: OciLayer["tar"] = (each) => layerTar(source, layer, options, each ?? {});
       const limits = options.tarLimits === undefined ? {} : { limits: options.tarLimits };
-      return { ...layer, tar, segments: (each) => readSegments(tar(each), limits) };
+      const file = source.blobFile?.(layer.blob);
+      return {
+        ...layer,
+        ...(file === undefined
+          ? {}
+          : { shipped: { file, digest: layer.blob.digest, size: layer.blob.size } }),
+        tar,
+        segments: (each) => readSegments(tar(each), limits),
+      };
     },
     async [Symbol.asyncDispose]() {
       await source[Symbol.asyncDispose]();

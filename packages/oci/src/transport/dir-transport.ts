@@ -52,6 +52,10 @@ export class DirSource implements ImageTransportSource {
     return parseManifest(bytes, { digest, mediaType }).document;
   }
 
+  blobFile(descriptor: Descriptor): BlobContent["file"] {
+    return this.#store.openOptional(fileOf(descriptor.digest))?.file;
+  }
+
   async openBlob(descriptor: Descriptor): Promise<BlobContent> {
     const found = this.#store.openOptional(fileOf(descriptor.digest));
     if (found === undefined) throw blobNotFound(descriptor, this.#store.label);

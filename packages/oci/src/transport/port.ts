@@ -28,6 +28,8 @@ export interface ImageTransportSource extends AsyncDisposable {
   readDocumentByDigest(descriptor: Descriptor, options?: OperationOptions): Promise<ExactDocument>;
   /** Throws `oci/blob-not-found`. */
   openBlob(descriptor: Descriptor, options?: OperationOptions): Promise<BlobContent>;
+  /** Where a blob lies as a file of its own, if it does; nothing is fetched for it. */
+  blobFile?(descriptor: Descriptor): ContentFile<Dir> | undefined;
   /** Documents that say something about the image with this digest: signatures in the place's own form. */
   readSignatures?(digest: Digest, options?: OperationOptions): Promise<readonly Uint8Array[]>;
 }

@@ -47,6 +47,7 @@ export const pull: Command = async (run) => {
       artifact: source.artifact,
       bootable: run.flag("bootable") && expected === undefined,
       signal: run.context.signal,
+      pool: run.context.pool(),
     }),
   );
   const boot = expected === undefined ? undefined : await expectedBoot(repository, image, expected);
@@ -213,7 +214,12 @@ function containerOf(image: OciImage, context: readonly string[]): Pulled {
       layers: image.layers,
       openLayer: async (index, options) => {
         const layer = await image.openLayer(index, options);
-        return { diffId: layer.diffId, segments: (more) => layer.segments(more) };
+        const { shipped } = layer;
+        return {
+          diffId: layer.diffId,
+          segments: (more) => layer.segments(more),
+          ...(shipped === undefined ? {} : { shipped }),
+        };
       },
       async [Symbol.asyncDispose]() {},
     },

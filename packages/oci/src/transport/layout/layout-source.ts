@@ -54,6 +54,10 @@ export class LayoutSource implements ImageTransportSource {
     return { size: data.length, read: () => chunkOf(data) };
   }
 
+  blobFile(descriptor: Descriptor): BlobContent["file"] {
+    return this.#store.openOptional(blobPath(descriptor))?.file;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#store[Symbol.asyncDispose]();
   }
