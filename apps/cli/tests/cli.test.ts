@@ -154,6 +154,61 @@ describe("status", () => {
   });
 });
 
+describe("a root as a whole", () => {
+  const schemaOf = (name: string): Schema =>
+    JSON.parse(
+      readFileSync(join(import.meta.dirname, `../../../docs/schemas/${name}.json`), "utf8"),
+    ) as Schema;
+
+  test.each([
+    ["images", "There are no images."],
+    ["du", "There are no stores."],
+    ["fsck", "no store: nothing is wrong"],
+  ])("%s of a root with nothing in it", (command, expected) => {
+    const path = root("boot", "ostree");
+    const { code, out } = run("--root", path, command);
+    expect([code, out]).toEqual([0, expect.stringContaining(expected)]);
+    const report = JSON.parse(run("--root", path, command, "--json").out) as unknown;
+    const schema = schemaOf(command);
+    expect(violations(schema, report, "report", schema)).toEqual([]);
+  });
+
+  test("fsck ends with 1 where something is wrong, and says what", () => {
+    const path = root("boot", "ostree/repo/objects", "ostree/repo/refs/heads");
+    writeFileSync(join(path, "ostree/repo/config"), "[core]\nrepo_version=1\nmode=bare\n");
+    writeFileSync(join(path, "ostree/repo/refs/heads/main"), `${"a".repeat(64)}\n`);
+    const { code, out } = run("--root", path, "fsck");
+    expect(code).toBe(1);
+    expect(out).toContain("error: ostree/ref-dangling: ");
+    const schema = schemaOf("fsck");
+    const report = JSON.parse(run("--root", path, "fsck", "--json").out) as { findings: unknown[] };
+    expect(violations(schema, report, "report", schema)).toEqual([]);
+    expect(report.findings).toHaveLength(1);
+    expect(run("--root", path, "fsck", "--depth", "deep").code).toBe(2);
+  });
+
+  test("du writes a page", () => {
+    const path = root("boot");
+    const page = join(path, "stores.html");
+    expect(run("--root", path, "du", "--html", page).code).toBe(0);
+    expect(readFileSync(page, "utf8")).toMatch(/^<!doctype html>/);
+  });
+
+  test("diff of two directories needs no root, and ends with 1 where they differ", () => {
+    const [a, b] = [root("dir"), root("dir")];
+    writeFileSync(join(a, "dir/file"), "one");
+    writeFileSync(join(b, "dir/file"), "two");
+    const { code, out } = run("diff", "--no-mtime", a, b);
+    expect([code, out]).toEqual([1, expect.stringContaining("M /dir/file  content")]);
+    expect(out).toContain("0 added (0 B), 0 removed (0 B), 1 changed");
+    expect(run("diff", a, a)).toMatchObject({ code: 0, out: "no difference\n" });
+    const schema = schemaOf("diff");
+    const report = JSON.parse(run("diff", "--json", a, b).out) as unknown;
+    expect(violations(schema, report, "report", schema)).toEqual([]);
+    expect(run("--root", root("boot"), "diff", "nothing", a).code).toBe(3);
+  });
+});
+
 describe("doctor", () => {
   test("says what the machine can do", () => {
     const { code, out } = run("--root", root("boot"), "doctor");

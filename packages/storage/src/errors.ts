@@ -44,6 +44,11 @@ export const storageErrors = defineErrors("storage", {
   },
   "argument-invalid": { kind: "usage", meaning: "An option has a value that it does not take." },
   "image-missing": { kind: "not-found", meaning: "A store has no image of that name or digest." },
+  "tree-not-found": {
+    kind: "not-found",
+    meaning: "A text names neither an image or commit of a store nor a directory.",
+    hint: "`bootc-store images` lists what there is; a directory is written dir:PATH.",
+  },
   "not-booted": { kind: "unsupported", meaning: "The system was booted by neither ostree nor composefs." },
   "remount-failed": {
     kind: "read-only",

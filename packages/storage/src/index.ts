@@ -58,3 +58,6 @@ export { diskUse, type DiskUse, type StoreDiskUse } from "./whole/disk-use.ts";
 export { type ExistingStore, ExistingStores, type ExistingStoresOptions } from "./whole/existing-stores.ts";
 export { listRootImages, type RootImage } from "./whole/images.ts";
 export { verifyRoot } from "./whole/verify.ts";
+export { type AspectChange, diffFound, type DiffTreesOptions, type TreeDifference } from "./whole/diff.ts";
+export { readDirectoryTree } from "./whole/directory-tree.ts";
+export { findTree, type FindTreeOptions, type FoundTree } from "./whole/find-tree.ts";

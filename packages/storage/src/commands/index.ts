@@ -1,5 +1,6 @@
 import type { CommandModule } from "@bootc-store/backend/command";
 
+import { registerDiff } from "./diff.ts";
 import { registerDu } from "./du.ts";
 import { registerFsck } from "./fsck.ts";
 import { registerImages } from "./images.ts";
@@ -16,5 +17,6 @@ export const storageCommands: CommandModule = {
     registerImages(parent, context);
     registerDu(parent, context);
     registerFsck(parent, context);
+    registerDiff(parent, context);
   },
 };

@@ -88,6 +88,11 @@ export class ExistingStores implements AsyncDisposable {
     return new ExistingStores(all, findings);
   }
 
+  /** No stores, for what needs none. */
+  static none(): ExistingStores {
+    return new ExistingStores([], []);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await closeAll(this.all);
   }
