@@ -39,6 +39,9 @@ export const IN_GROUPS: ReadonlyMap<string, readonly string[]> = new Map([
   ["composefs", ["mkcomposefs", "composefs-info", "composefs-dump", "cfsctl"]],
 ]);
 
+/** Stand-ins that are commands of ours under their own names: `bootc-store ostree …`. */
+export const AS_COMMANDS: readonly string[] = ["ostree", "containers-storage"];
+
 /** A line of every script of ours, by which it is known again. */
 export const MARK = "# written by bootc-store dropins";
 
@@ -59,6 +62,7 @@ export function calledAs(
   if (DROP_INS.has(name)) return { name, rest: args };
   // The arguments of a stand-in are its own, so they are not looked at as if they were ours.
   const [, second = "", ...behind] = args;
+  if (first !== undefined && AS_COMMANDS.includes(first)) return { name: first, rest: args.slice(1) };
   if (IN_GROUPS.get(first ?? "")?.includes(second) === true) return { name: second, rest: behind };
   return { name: "bootc-store", rest: args };
 }

@@ -7,12 +7,14 @@ import { composefsCommands } from "./commands/composefs.ts";
 import { copyCommand } from "./commands/copy.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { dropinsCommand } from "./commands/dropins.ts";
+import { standInCommands } from "./commands/stand-ins.ts";
 import type { AppContext } from "./context.ts";
 
 /** Everything the program can do. Modules are listed, not discovered. */
 const MODULES: readonly CommandModule[] = [
   storageCommands,
   composefsCommands,
+  standInCommands,
   copyCommand,
   doctorCommand,
   dropinsCommand,

@@ -226,6 +226,10 @@ describe("stand-ins", () => {
       rest: ["refs"],
     });
     expect(calledAs("/x/main.js", ["status"])).toEqual({ name: "bootc-store", rest: ["status"] });
+    expect(calledAs("/x/main.js", ["ostree", "--repo=r", "refs"])).toEqual({
+      name: "ostree",
+      rest: ["--repo=r", "refs"],
+    });
     expect(calledAs("/bin/unknown", ["a"])).toEqual({ name: "bootc-store", rest: ["a"] });
   });
 
@@ -258,6 +262,15 @@ describe("stand-ins", () => {
 
   test("are not passed by in silence when options stand before them", () => {
     expect(run("--root", base, "composefs", "mkcomposefs", "/nowhere", "out")).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("no options before"),
+    });
+  });
+
+  test.each(["ostree", "containers-storage"])("are commands of ours: %s", (name) => {
+    expect(run("--help").out).toContain(`as the program ${name}`);
+    expect(run(name, "version-that-is-none").code).not.toBe(0);
+    expect(run("--root", base, name)).toMatchObject({
       code: 2,
       err: expect.stringContaining("no options before"),
     });

@@ -2,6 +2,7 @@ import type { CommandModule } from "@bootc-store/backend/command";
 import { registerComposefs } from "@bootc-store/composefs/commands";
 
 import { IN_GROUPS } from "../drop-ins.ts";
+import { tellOfDropIn } from "./stand-ins.ts";
 
 /** The commands of composefs. Those of its own programs are run by their names, so here they are only told of. */
 export const composefsCommands: CommandModule = {
@@ -10,15 +11,6 @@ export const composefsCommands: CommandModule = {
   register(parent, context) {
     const group = parent.command("composefs").description("make composefs images and see what is in them");
     registerComposefs(group, context);
-    for (const name of IN_GROUPS.get("composefs") ?? []) {
-      group
-        .command(name)
-        .description(`as the program ${name}`)
-        .argument("[args...]", `arguments of ${name}`)
-        .helpOption(false)
-        .allowUnknownOption()
-        // Reached only when options of ours stand before it, which the program would not understand.
-        .action(() => group.error(`error: ${name} takes no options before its name`));
-    }
+    for (const name of IN_GROUPS.get("composefs") ?? []) tellOfDropIn(group, name);
   },
 };
