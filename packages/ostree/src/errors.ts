@@ -79,5 +79,22 @@ export const ostreeErrors = defineErrors("ostree", {
     kind: "unsupported",
     meaning: "Content cannot be shared by reflink, and a copy was not allowed.",
   },
+  "image-document-invalid": {
+    kind: "corrupt",
+    meaning: "The manifest or the configuration of an image cannot be understood.",
+  },
+  "image-layout-invalid": {
+    kind: "corrupt",
+    meaning: "An image does not say where its layers of ostree objects end.",
+  },
+  "image-layer-invalid": {
+    kind: "corrupt",
+    meaning: "A layer of ostree objects has something else in it, or lacks something.",
+  },
+  "image-not-found": { kind: "not-found", meaning: "The repository has no container image of that name." },
+  "image-not-allowed": {
+    kind: "unsupported",
+    meaning: "An image is not signed as its reference wants it, or that cannot be checked.",
+  },
   "content-size": { kind: "corrupt", meaning: "A content has more or fewer bytes than were announced." },
 });

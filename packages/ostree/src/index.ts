@@ -2,6 +2,29 @@ export { OstreeBackend } from "./backend/backend.ts";
 export { type CommitDescription, type WriteTreeOptions } from "./commit/options.ts";
 export { MutableTree } from "./commit/mutable-tree.ts";
 export { writeCommit } from "./commit/write-commit.ts";
+export {
+  BASE_PREFIX,
+  escapeForRef,
+  findImage,
+  IMAGE_PREFIX,
+  type ImageLayout,
+  type ImportedImage,
+  importImage,
+  type ImportImageOptions,
+  IMPORTER_VERSION,
+  imageRefOf,
+  LAYER_PREFIX,
+  layerRef,
+  layoutOf,
+  listImages,
+  type PlacedLayer,
+  removeImages,
+  removeUnusedLayers,
+  type StoredImage,
+  type StoredLayer,
+  unescapeFromRef,
+  wantedImages,
+} from "./container/index.ts";
 export { ostreeErrors } from "./errors.ts";
 export { type Checksum, checkChecksum, isChecksum } from "./format/checksum.ts";
 export { type Commit, decodeCommit, encodeCommit } from "./format/commit.ts";

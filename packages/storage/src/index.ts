@@ -46,7 +46,7 @@ export {
   type OstreeStageResult,
 } from "./stages/composefs-to-ostree.ts";
 export { type StageName, STAGES } from "./stages/index.ts";
-export { escapeRef, imageRef, pull, type PullOptions, type PullResult } from "./stages/pull.ts";
+export { pull, type PullOptions, type PullResult } from "./stages/pull.ts";
 export { imageOfReference, pullIntoStorage, type StorageStageResult } from "./stages/pull-into-storage.ts";
 export {
   type ComposefsStageOptions,

@@ -1,5 +1,5 @@
 // The way through the three stores on real file systems, and what the real tools say of it.
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -11,7 +11,7 @@ import { parseImageReference } from "@bootc-store/oci";
 import { afterAll, describe, expect, test } from "vitest";
 
 import { osImage } from "./os-image.ts";
-import { escapeRef, PhysicalStores, pull, type PullResult } from "../src/index.ts";
+import { imageOfReference, PhysicalStores, pull, type PullResult } from "../src/index.ts";
 
 const lab = openLab();
 const pool = createPool({ size: 2 });
@@ -90,6 +90,7 @@ describe.skipIf(missing !== undefined)(
       expect(again).toMatchObject({
         containersStorage: { created: false, layers: { present: 2, written: 0 } },
         composefs: { created: false, layers: { present: 2, written: 0 }, image: result.composefs?.image },
+        ostree: { created: false, commit: result.ostree?.commit },
       });
       await askPeers(fs.path, again, backend);
     });
@@ -100,6 +101,51 @@ describe.skipIf(missing !== undefined)(
       const result = await pullInto(fs.path, await osImage(2), "localhost/os:1", "ostree");
       await askPeers(fs.path, result, "ostree");
       expect(result.ostree?.content.reused.files).toBeGreaterThan(0);
+    });
+  },
+);
+
+const RECORDED = join(import.meta.dirname, "../../../../shared/fixtures/ostree-container");
+const unrecorded = existsSync(RECORDED) ? missing : "no recordings";
+
+describe.skipIf(unrecorded !== undefined)(
+  `recorded images through three stores (${unrecorded ?? ""})`,
+  () => {
+    test.each([
+      "plain-v1",
+      "plain-zstd",
+      "plain-docker",
+      "os-v1",
+      "os-selinux",
+      "encap-chunked",
+      "encap-plainroot",
+      "edge-xhard",
+      "edge-dirupper",
+    ])("%s has the merge commit that bootc makes", async (name) => {
+      await using fs = await lab.filesystem("xfs");
+      const recorded = JSON.parse(readFileSync(join(RECORDED, `single/${name}.json`), "utf8")) as {
+        readonly image: string;
+        readonly steps: readonly [unknown, { readonly refs: Readonly<Record<string, string>> }];
+      };
+      using host = Dir.openHost(utf8("/"));
+      const from = parseImageReference(recorded.image.replace("oci:", `oci:${RECORDED}`));
+      await using image = await imageOfReference(from, { root: host });
+      for (const each of ["root", "run"]) mkdirSync(join(fs.path, each));
+      using root = Dir.openHost(utf8(join(fs.path, "root")));
+      using run = Dir.openHost(utf8(join(fs.path, "run")));
+      await using stores = new PhysicalStores(root, run, { pool });
+      const result = await pull(stores, {
+        image,
+        reference: parseImageReference(recorded.image),
+        name: "localhost/os:1",
+        bootable: false,
+      });
+      const refs = recorded.steps[1].refs;
+      expect(result.ostree?.commit).toBe(refs[result.ostree?.ref ?? ""]);
+      const repo = `--repo=${join(fs.path, "root/ostree/repo")}`;
+      const listed = (await lab.peers.ostree.succeed([repo, "refs"])).text.trim().split("\n").sort();
+      expect(listed).toEqual(Object.keys(refs).sort());
+      await lab.peers.ostree.succeed([repo, "fsck", "-q"]);
     });
   },
 );
@@ -121,13 +167,6 @@ function expectShared(path: string, over: number): void {
 }
 
 describe("without the real tools", () => {
-  test.each([
-    ["docker://quay.io/a_b/c:d", "docker_3A_//quay_2E_io/a__b/c_3A_d"],
-    ["oci:/x/y:1", "oci_3A__2F_x/y_3A_1"],
-  ])("%s is escaped as %s", (text, escaped) => {
-    expect(escapeRef(text).replace("docker_3A__2F__2F_", "docker_3A_//")).toBe(escaped);
-  });
-
   test.skipIf(process.getuid?.() !== 0)("a pull can end at any store (needs root)", async () => {
     const path = mkdtempSync(join(tmpdir(), "bootc-store-pull-"));
     try {

@@ -6,6 +6,9 @@ import type { Checksum } from "../format/checksum.ts";
 import type { FileInfo } from "../format/file-info.ts";
 import type { Repo } from "../repo/repo.ts";
 
+/** Where the objects of a tree are read: a repository, or one with what a transaction has written. */
+export type TreeObjects = Pick<Repo, "readCommit" | "readDirtree" | "readDirmeta" | "openFile">;
+
 /** Directories in one another, more than any path can have. */
 const MAX_DEPTH = 2048;
 
@@ -13,19 +16,19 @@ const MAX_DEPTH = 2048;
  * The tree of a commit. A file's content is known by the checksum of its object; ostree keeps no times, so all are the
  * epoch, and no hard links, so every name is a file of its own. Throws `ostree/object-not-found` and others.
  */
-export function treeOfCommit(repo: Repo, commit: Checksum, signal?: AbortSignal): Tree {
+export function treeOfCommit(repo: TreeObjects, commit: Checksum, signal?: AbortSignal): Tree {
   const { tree, meta } = repo.readCommit(commit);
   return { root: new CommitTree(repo, signal).directory(tree, meta, 0) };
 }
 
 class CommitTree {
-  readonly #repo: Repo;
+  readonly #repo: TreeObjects;
   readonly #signal: AbortSignal | undefined;
   readonly #metas = new Map<Checksum, Metadata>();
   /** Each object is opened once, however many names it has. */
   readonly #leaves = new Map<Checksum, Leaf>();
 
-  constructor(repo: Repo, signal: AbortSignal | undefined) {
+  constructor(repo: TreeObjects, signal: AbortSignal | undefined) {
     this.#repo = repo;
     this.#signal = signal;
   }

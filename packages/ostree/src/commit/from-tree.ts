@@ -9,6 +9,7 @@ import { contentPrefix, type FileInfo, SYMLINK_MODE } from "../format/file-info.
 import type { CloneChoice, WrittenFile } from "../objects/writer.ts";
 import type { Transaction } from "../repo/transaction.ts";
 import { plainInfo, storeContents, type StoredContent, wrongSize } from "./batch.ts";
+import type { KnownContents } from "./known-contents.ts";
 import { MutableTree } from "./mutable-tree.ts";
 
 /** Files and bytes that a worker gets at once. */
@@ -18,6 +19,8 @@ const BATCH_BYTES = 64 << 20;
 export interface StoreTreeOptions {
   readonly clone?: CloneChoice;
   readonly signal?: AbortSignal;
+  /** Contents that need not be stored again; those that are stored are added. */
+  readonly known?: KnownContents;
 }
 
 /**
@@ -39,6 +42,7 @@ class TreeStore {
   readonly #tally: TallyBuilder;
   readonly #clone: CloneChoice;
   readonly #signal: AbortSignal | undefined;
+  readonly #contentsKnown: KnownContents | undefined;
   readonly #known = new Map<Leaf, Checksum>();
   /** Files that lie somewhere on disk, and what is to be done when they are stored. */
   #batch: { item: StoredContent; leaf: Leaf }[] = [];
@@ -56,6 +60,7 @@ class TreeStore {
     this.#tally = tally;
     this.#clone = options.clone ?? "allow";
     this.#signal = options.signal;
+    this.#contentsKnown = options.known;
   }
 
   async store(root: Directory): Promise<MutableTree> {
@@ -107,6 +112,11 @@ class TreeStore {
       using temporary = this.#transaction.tempFile();
       temporary.file.truncate(size);
       return this.#done(file, await this.#transaction.writeFile(temporary.file, info, "allow"));
+    }
+    const known = this.#contentsKnown?.get(content.key, info);
+    if (known !== undefined) {
+      this.#known.set(file, known);
+      return;
     }
     const found = this.#open(content, size);
     if (found.file === undefined) return this.#done(file, await this.#receive(found, info));
@@ -163,6 +173,8 @@ class TreeStore {
 
   #done(leaf: Leaf, written: WrittenFile): void {
     this.#known.set(leaf, written.checksum);
+    if (leaf.kind === "file" && leaf.content.kind === "external")
+      this.#contentsKnown?.set(leaf.content.key, infoOf(leaf.metadata), written.checksum);
     this.#tally.add(written.how === "adopted" ? "linked" : written.how, written.size);
   }
 

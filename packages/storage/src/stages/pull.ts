@@ -37,7 +37,7 @@ export interface PullResult {
   readonly config: string;
   readonly containersStorage: StorageStageResult;
   readonly composefs?: ComposefsStageResult;
-  readonly ostree?: OstreeStageResult & { readonly ref: string };
+  readonly ostree?: OstreeStageResult;
 }
 
 /** Each stage can be repeated: what is there already is not done again. */
@@ -77,43 +77,18 @@ export async function pull(stores: PhysicalStores, options: PullOptions): Promis
   );
   if (upTo === "composefs") return { ...result, composefs: second };
 
-  const ref = imageRef(options.reference);
   const repo = stores.ostree();
   const third = await stage("ostree", () =>
-    composefsToOstree(composefs, repo, second.id, { ...common, branch: ref, subject: `Merge image ${name}` }),
+    composefsToOstree(composefs, repo, second.id, {
+      ...common,
+      name: printImageReference(options.reference),
+    }),
   );
-  return { ...result, composefs: second, ostree: { ...third, ref } };
+  return { ...result, composefs: second, ostree: third };
 }
 
 function hostOf({ host }: PullOptions): NonNullable<PullOptions["host"]> {
   if (host === undefined)
     throw storageErrors.error("argument-invalid", "neither an image nor a host was given to pull from");
   return host;
-}
-
-/** The ref by which ostree-ext keeps an image: its reference, escaped. */
-export function imageRef(reference: ImageReference): string {
-  return `ostree/container/image/${escapeRef(printImageReference(reference))}`;
-}
-
-/**
- * Letters, digits and `-` stay; `/` after a letter or digit that is not at the end stays; `_` is doubled; every other byte is
- * `_HEX_`.
- */
-export function escapeRef(text: string): string {
-  const characters = Array.from(text);
-  return characters
-    .map((character, at) => {
-      if (/[A-Za-z0-9-]/.test(character)) return character;
-      if (
-        character === "/" &&
-        at > 0 &&
-        at < characters.length - 1 &&
-        /[A-Za-z0-9]/.test(characters[at - 1] ?? "")
-      )
-        return "/";
-      if (character === "_") return "__";
-      return `_${(character.codePointAt(0) ?? 0).toString(16).toUpperCase()}_`;
-    })
-    .join("");
 }

@@ -1,0 +1,25 @@
+export { type ImageLayout, layoutOf, type PlacedLayer } from "./layout.ts";
+export {
+  findImage,
+  listImages,
+  removeImages,
+  removeUnusedLayers,
+  type StoredImage,
+  type StoredLayer,
+  wantedImages,
+} from "./images.ts";
+export {
+  type ImportedImage,
+  importImage,
+  type ImportImageOptions,
+  IMPORTER_VERSION,
+} from "./import-image.ts";
+export {
+  BASE_PREFIX,
+  escapeForRef,
+  IMAGE_PREFIX,
+  imageRefOf,
+  LAYER_PREFIX,
+  layerRef,
+  unescapeFromRef,
+} from "./refs.ts";
