@@ -72,6 +72,10 @@ export const composefsErrors = defineErrors("composefs", {
     kind: "corrupt",
     meaning: "Something that is no link is among the links of a repository, or a link leads nowhere.",
   },
+  "deployment-invalid": {
+    kind: "corrupt",
+    meaning: "An origin, a boot entry or the record of a staged deployment cannot be understood.",
+  },
   "mount-refused": { kind: "unsupported", meaning: "The kernel does not mount an image." },
   "repository-unnamed": { kind: "usage", meaning: "A command was not told which repository to work on." },
   "option-invalid": { kind: "usage", meaning: "An option has a value that it cannot have." },

@@ -7,6 +7,15 @@ export {
 } from "./directory/container-root.ts";
 export { ALGORITHMS, type ComposefsAlgorithm } from "./algorithm.ts";
 export { type BackendOptions, ComposefsBackend } from "./backend.ts";
+export {
+  type ComposefsDeployment,
+  type ComposefsDeployments,
+  type DeploymentEntry,
+  type DeploymentOrigin,
+  readDeployments,
+  type ReadDeploymentsOptions,
+} from "./deployments/read.ts";
+export { deploymentRoots } from "./deployments/roots.ts";
 export { readDirectory, type ReadDirectory, type ReadDirectoryOptions } from "./directory/read-directory.ts";
 export { type ScanOptions } from "./directory/scan.ts";
 export { type Placed } from "./directory/tasks.ts";

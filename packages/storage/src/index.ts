@@ -39,7 +39,13 @@ export {
   type StorageOptions,
   type StoreOpeners,
 } from "./storage.ts";
-export { type ImgstoreOpener, type ImgstoreOptions, imgstoreOpener, ostreeOpener } from "./openers.ts";
+export {
+  type ImgstoreOpener,
+  type ImgstoreOptions,
+  composefsOpener,
+  imgstoreOpener,
+  ostreeOpener,
+} from "./openers.ts";
 export {
   composefsToOstree,
   type OstreeStageOptions,

@@ -38,7 +38,7 @@ export interface OpenOptions {
 }
 
 export interface InitOptions extends OpenOptions {
-  /** `sha512` unless said otherwise, as bootc wants it. */
+  /** Of a fresh repository `sha512` unless said otherwise, as bootc wants it. */
   readonly algorithm?: ComposefsAlgorithm;
   readonly erofs?: ErofsVersion;
   /** A secure repository demands fs-verity of every object. Default: not. */
@@ -121,33 +121,18 @@ export class Repository implements AsyncDisposable {
   }
 
   /**
-   * Makes a repository in an empty directory, or opens the one that is there if it is of the same kind; otherwise throws
-   * `composefs/already-initialized`.
+   * Makes a repository in an empty directory, or opens the one that is there if it is of the kind that is asked for, whatever that leaves
+   * open; otherwise throws `composefs/already-initialized`.
    */
   static async init(
     directory: Dir,
     options: InitOptions = {},
   ): Promise<{ repository: Repository; created: boolean }> {
-    const algorithm = options.algorithm ?? "sha512";
-    const existing = readMetaText(directory);
-    // A repository of the old format is no empty directory: it is upgraded or refused, and never called something else.
-    const old = existing === undefined && inferFromObjects(directory) !== undefined;
-    if (existing === undefined && !old) {
-      writeMeta(directory, freshMeta(algorithm, options.erofs), options.secure === true);
-    } else {
-      const meta = existing === undefined ? metaOfOld(directory, options).meta : parseMeta(existing);
-      if (
-        meta.algorithm !== algorithm ||
-        (options.erofs !== undefined && meta.erofs.default !== options.erofs)
-      ) {
-        throw composefsErrors.error(
-          "already-initialized",
-          "there is a repository of another algorithm or image format already",
-        );
-      }
-    }
-    const created = existing === undefined && !old;
-    return { repository: await Repository.open(directory, options), created };
+    const found = await openExisting(directory, options);
+    if (found !== undefined) return { repository: await matching(found, options), created: false };
+    const meta = freshMeta(options.algorithm ?? "sha512", options.erofs);
+    const created = writeMeta(directory, meta, options.secure === true);
+    return { repository: await matching(await Repository.open(directory, options), options), created };
   }
 
   get algorithm(): ComposefsAlgorithm {
@@ -241,6 +226,30 @@ export class Repository implements AsyncDisposable {
   }
 }
 
+/** `undefined` where there is none. One of the old format is no empty directory: it is upgraded or refused. */
+async function openExisting(directory: Dir, options: InitOptions): Promise<Repository | undefined> {
+  try {
+    return await Repository.open(directory, options);
+  } catch (error) {
+    if (!isStoreError(error, "composefs/metadata-missing") || inferFromObjects(directory) !== undefined)
+      throw error;
+    return undefined;
+  }
+}
+
+async function matching(repository: Repository, { algorithm, erofs }: InitOptions): Promise<Repository> {
+  const { meta } = repository;
+  const other =
+    (algorithm !== undefined && meta.algorithm !== algorithm) ||
+    (erofs !== undefined && meta.erofs.default !== erofs);
+  if (!other) return repository;
+  await repository[Symbol.asyncDispose]();
+  throw composefsErrors.error(
+    "already-initialized",
+    "there is a repository of another algorithm or image format already",
+  );
+}
+
 async function takeLock(dir: Dir, options: OpenOptions): Promise<Lock> {
   try {
     return await dir.lock(undefined, {
@@ -305,8 +314,8 @@ function upgradeOld(dir: Dir, options: OpenOptions): RepositoryMeta {
   return meta;
 }
 
-/** Written once, without a name first, and sealed if the repository is to be secure. */
-function writeMeta(dir: Dir, meta: RepositoryMeta, secure: boolean): void {
+/** Written once, without a name first, and sealed if the repository is to be secure. False if somebody else was first. */
+function writeMeta(dir: Dir, meta: RepositoryMeta, secure: boolean): boolean {
   using temporary = dir.tempFile({ mode: 0o644 });
   temporary.file.write(Buffer.from(printMeta(meta)));
   temporary.file.sync();
@@ -321,9 +330,11 @@ function writeMeta(dir: Dir, meta: RepositoryMeta, secure: boolean): void {
   }
   try {
     temporary.publish(META, { existing: "fail" });
+    return true;
   } catch (error) {
-    // Somebody else was first; what is there is read anew.
+    // What is there then is read anew.
     if (!isStoreError(error, "linux/exists")) throw error;
+    return false;
   }
 }
 
