@@ -1,6 +1,12 @@
 import { resolve } from "node:path";
 
-import type { CommandContext, DropInContext, Output } from "@bootc-store/backend/command";
+import type {
+  CommandContext,
+  DropInContext,
+  OpenedImage,
+  OpenImageOptions,
+  Output,
+} from "@bootc-store/backend/command";
 import { type Log, type LogLevel, utf8 } from "@bootc-store/core";
 import { createPool, Dir, type Pool } from "@bootc-store/linux";
 
@@ -64,6 +70,11 @@ export class AppContext implements CommandContext, AsyncDisposable {
     return this.openDir(full);
   }
 
+  async openImage(reference: string, options?: OpenImageOptions): Promise<OpenedImage> {
+    const { openImage } = await import("./images.ts");
+    return await openImage(this, reference, options);
+  }
+
   output(options: { readonly json?: boolean }): Output {
     return new TerminalOutput(options.json === true);
   }
@@ -79,6 +90,7 @@ export class AppContext implements CommandContext, AsyncDisposable {
       cwd: this.cwd,
       openDir: (path) => this.openDir(path),
       ensureDir: (path) => this.ensureDir(path),
+      openImage: (reference, options) => this.openImage(reference, options),
       output: (options) => this.output(options),
       setExitCode: (code) => this.setExitCode(code),
       writeOut: (data) => write(process.stdout, data),

@@ -46,6 +46,9 @@ export async function runTool(tool: DropIn, argv: readonly string[], place: Tool
       mkdirSync(resolve(place.cwd, path), { recursive: true });
       return openDir(path);
     },
+    openImage: () => {
+      throw new Error("no command here opens an image");
+    },
     output: unexpected,
     setExitCode: unexpected,
     writeOut: async (data) => void out.push(Buffer.from(data as Uint8Array)),

@@ -61,6 +61,9 @@ async function ours(
     pool: () => pool,
     openDir: open,
     ensureDir: open,
+    openImage: () => {
+      throw new Error("no command here opens an image");
+    },
     output: () => {
       throw new Error("a stand-in has its own output");
     },

@@ -166,7 +166,7 @@ export const ociErrors = defineErrors("oci", {
   "policy-missing": {
     kind: "not-found",
     meaning: "There is no signature policy.",
-    hint: "Install /etc/containers/policy.json.",
+    hint: "Install /etc/containers/policy.json, or say that none is wanted (--insecure-policy).",
   },
   "signature-invalid": { kind: "corrupt", meaning: "A signature is malformed or does not verify." },
   "signature-support-missing": {

@@ -53,7 +53,7 @@ export {
 } from "./stages/composefs-to-ostree.ts";
 export { type StageName, STAGES } from "./stages/index.ts";
 export { pull, type PullOptions, type PullResult } from "./stages/pull.ts";
-export { imageOfReference, pullIntoStorage, type StorageStageResult } from "./stages/pull-into-storage.ts";
+export { imageOfSource, pullIntoStorage, type StorageStageResult } from "./stages/pull-into-storage.ts";
 export {
   type ComposefsStageOptions,
   type ComposefsStageResult,

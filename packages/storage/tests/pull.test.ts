@@ -7,11 +7,11 @@ import type { Image } from "@bootc-store/backend";
 import { utf8 } from "@bootc-store/core";
 import { openLab } from "@bootc-store/lab";
 import { createPool, Dir, sharedBytes } from "@bootc-store/linux";
-import { parseImageReference } from "@bootc-store/oci";
+import { openImageSource, parseImageReference } from "@bootc-store/oci";
 import { afterAll, describe, expect, test } from "vitest";
 
 import { osImage } from "./os-image.ts";
-import { imageOfReference, PhysicalStores, pull, type PullResult } from "../src/index.ts";
+import { imageOfSource, PhysicalStores, pull, type PullResult } from "../src/index.ts";
 
 const lab = openLab();
 const pool = createPool({ size: 2 });
@@ -129,7 +129,7 @@ describe.skipIf(unrecorded !== undefined)(
       };
       using host = Dir.openHost(utf8("/"));
       const from = parseImageReference(recorded.image.replace("oci:", `oci:${RECORDED}`));
-      await using image = await imageOfReference(from, { root: host });
+      await using image = await imageOfSource(await openImageSource(from, { host: { root: host } }));
       for (const each of ["root", "run"]) mkdirSync(join(fs.path, each));
       using root = Dir.openHost(utf8(join(fs.path, "root")));
       using run = Dir.openHost(utf8(join(fs.path, "run")));

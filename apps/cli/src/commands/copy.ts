@@ -1,9 +1,8 @@
-import { spawn } from "node:child_process";
-import { homedir } from "node:os";
-
 import type { CommandContext, CommandModule } from "@bootc-store/backend/command";
 import { printable, printDigest } from "@bootc-store/core";
 import type { CopyImageResult } from "@bootc-store/oci";
+
+import type { AppContext } from "../context.ts";
 
 interface CopyOptions {
   readonly all?: true;
@@ -20,7 +19,7 @@ interface CopyOptions {
 export const copyCommand: CommandModule = {
   name: "copy",
   summary: "copy an image between registries, layouts, archives and directories",
-  register(parent, context) {
+  register(parent, context: AppContext) {
     parent
       .command("copy")
       .description(
@@ -46,43 +45,23 @@ async function copy(
   src: string,
   dst: string,
   options: CopyOptions,
-  context: CommandContext,
+  context: AppContext,
 ): Promise<CopyImageResult> {
-  const oci = await import("@bootc-store/oci");
+  const [oci, { imageHost, imageRegistries }] = await Promise.all([
+    import("@bootc-store/oci"),
+    import("../images.ts"),
+  ]);
   const { signal } = context;
-  const host = { root: context.openDir("/"), cwd: process.cwd() };
-  const env = { home: homedir(), uid: process.getuid?.() ?? 0, variables: context.env };
-  const registries = (verify: boolean): InstanceType<typeof oci.RegistryAccess> =>
-    new oci.RegistryAccess({
-      host,
-      env,
-      credentialHelper: runHelper,
-      ...(verify ? {} : { insecure: true }),
-      ...(options.authfile === undefined ? {} : { authFile: options.authfile }),
-    });
-  const from = oci.parseImageReference(src);
   const to = oci.parseImageReference(dst);
   const platform = options.platform === undefined ? undefined : oci.parsePlatform(options.platform);
-  await using source = await oci.openImageSource(from, {
-    host,
-    signal,
-    registries: registries(options.srcTlsVerify),
-  });
-  const allow =
-    options.insecurePolicy === true
-      ? undefined
-      : oci.policyCheck({
-          host,
-          source,
-          signal,
-          reference: from,
-          policy: oci.loadPolicy(host, env, options.policy),
-          registriesD: await oci.loadRegistriesD(host, env),
-        });
+  const { authfile: authFile, policy, insecurePolicy } = options;
+  const from = { authFile, policy, insecurePolicy, tlsVerify: options.srcTlsVerify };
+  const { source: opened, allow } = await context.openImage(src, from);
+  await using source = opened;
   await using sink = await oci.openImageSink(to, {
-    host,
+    host: imageHost(context),
     signal,
-    registries: registries(options.destTlsVerify),
+    registries: await imageRegistries(context, { authFile, tlsVerify: options.destTlsVerify }),
   });
   return await oci.copyImage(source, sink, {
     signal,
@@ -104,31 +83,4 @@ function show(result: CopyImageResult, context: CommandContext, json: boolean): 
     { title: "", value: (blob) => blob.how },
   ]);
   output.line(digest);
-}
-
-const HELPER_MS = 60_000;
-const NOT_FOUND = /credentials not found/i;
-
-/** `docker-credential-NAME get`; a helper that knows nothing of a registry says so on its output. */
-async function runHelper(name: string, registry: string): Promise<string> {
-  return await new Promise((resolve, reject) => {
-    const child = spawn(`docker-credential-${name}`, ["get"], {
-      stdio: ["pipe", "pipe", "ignore"],
-      timeout: HELPER_MS,
-    });
-    const parts: Buffer[] = [];
-    child.stdout.on("data", (part: Buffer) => parts.push(part));
-    child.on("error", reject);
-    child.on("close", (code) => {
-      const said = Buffer.concat(parts).toString("utf8");
-      if (code === 0) resolve(said);
-      else if (NOT_FOUND.test(said)) resolve("");
-      else reject(new Error(`docker-credential-${name} ended with ${code ?? "a signal"}`));
-    });
-    // One that ends without reading has said so by its exit code.
-    child.stdin.on("error", (error: NodeJS.ErrnoException) => {
-      if (error.code !== "EPIPE") reject(error);
-    });
-    child.stdin.end(registry);
-  });
 }

@@ -1,6 +1,8 @@
 import type { Log } from "@bootc-store/core";
 import type { Dir, Pool } from "@bootc-store/linux";
 
+import type { ExactDocument, ImageTransportSource } from "@bootc-store/oci";
+
 import type { ImageSource, LayerSource } from "../index.ts";
 import type { Output } from "./output.ts";
 
@@ -17,9 +19,31 @@ export interface CommandContext {
   ensureDir(path: string): Dir;
   /** The working directory. */
   readonly cwd: string;
+  /** Opens an image by a reference as containers' tools write it, with the host's credentials, mirrors and policy. */
+  openImage(reference: string, options?: OpenImageOptions): Promise<OpenedImage>;
   output(options: { readonly json?: boolean }): Output;
   /** Takes an exit code other than 0 for a command that ended as it should. */
   setExitCode(code: number): void;
+}
+
+/** How an image that a person named is to be got at. */
+export interface OpenImageOptions {
+  /** The only file to look for credentials in. */
+  readonly authFile?: string | undefined;
+  /** False takes any certificate of a registry, and none. */
+  readonly tlsVerify?: boolean | undefined;
+  /** The signature policy, instead of the host's. */
+  readonly policy?: string | undefined;
+  /** Does without a signature policy. */
+  readonly insecurePolicy?: boolean | undefined;
+}
+
+/** An image that is open, and whether the host's policy lets it be used. */
+export interface OpenedImage {
+  /** To be disposed of. */
+  readonly source: ImageTransportSource;
+  /** Asked with each manifest before anything of it is fetched; throws if the image must not be used. */
+  readonly allow?: (manifest: ExactDocument) => Promise<void>;
 }
 
 /** What a stand-in for another tool is given besides: its streams, and the other stores' ports. */

@@ -50,6 +50,9 @@ export async function runOurs(
       mkdirSync(path.startsWith("/") ? path : `${cwd}/${path}`, { recursive: true });
       return openDir(path);
     },
+    openImage: () => {
+      throw new Error("no command of ostree opens an image");
+    },
     output: () => {
       throw new Error("a stand-in writes its own output");
     },

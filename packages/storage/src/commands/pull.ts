@@ -20,20 +20,34 @@ export function registerPull(parent: Command, context: CommandContext): void {
     .option("--into <store>", `the last store: ${STAGES.join(", ")}`, parseStage)
     .option("--backend <kind>", "layout of a root that has none: ostree or composefs", parseBackend)
     .option("--bootable", "also make the composefs image for booting")
+    .option("--platform <os/arch>", "which image of an index; that of this machine unless given")
+    .option("--authfile <path>", "the only file to look for credentials in")
+    .option("--policy <path>", "the signature policy, instead of the host's")
+    .option("--insecure-policy", "do without a signature policy")
+    .option("--no-tls-verify", "take any certificate of the registry, and none")
     .option("--runroot <dir>", "the run root of containers-storage", "/run/bootc/storage")
     .option("--json", "print the result as JSON")
     .action(async (reference, options) => {
       const { root } = parent.opts() as { root?: string };
       if (root === undefined)
         throw storageErrors.error("root-unnamed", "say with --root into which root to pull");
-      const [{ pull }, { PhysicalStores }, { parseImageReference }] = await Promise.all([
-        import("../stages/pull.ts"),
-        import("../stages/stores.ts"),
-        import("@bootc-store/oci"),
-      ]);
+      const [{ pull }, { PhysicalStores }, { imageOfSource }, { parseImageReference, parsePlatform }] =
+        await Promise.all([
+          import("../stages/pull.ts"),
+          import("../stages/stores.ts"),
+          import("../stages/pull-into-storage.ts"),
+          import("@bootc-store/oci"),
+        ]);
       const output = context.output(options);
       const parsed = parseImageReference(reference);
       const name = options.name ?? nameOf(reference);
+      const { authfile: authFile, tlsVerify, policy, insecurePolicy } = options;
+      const opened = await context.openImage(reference, { authFile, tlsVerify, policy, insecurePolicy });
+      await using image = await imageOfSource(opened.source, {
+        signal: context.signal,
+        ...(opened.allow === undefined ? {} : { allow: opened.allow }),
+        ...(options.platform === undefined ? {} : { platform: parsePlatform(options.platform) }),
+      });
       await using stores = new PhysicalStores(context.openDir(root), context.ensureDir(options.runroot), {
         pool: context.pool(),
         log: context.log,
@@ -41,7 +55,7 @@ export function registerPull(parent: Command, context: CommandContext): void {
       });
       const result = await pull(stores, {
         reference: parsed,
-        host: { root: context.openDir("/"), cwd: context.cwd },
+        image,
         name,
         ...(options.into === undefined ? {} : { upTo: options.into }),
         ...(options.bootable === undefined ? {} : { bootable: options.bootable }),

@@ -1,9 +1,7 @@
 import type { Image } from "@bootc-store/backend";
 import type { ContainersStorage } from "@bootc-store/containers-storage";
-import type { OperationOptions } from "@bootc-store/core";
 import type { ContentTally, ImageWriteOptions } from "@bootc-store/backend";
-import type { Dir } from "@bootc-store/linux";
-import { type ImageReference, openImageSource, readImage } from "@bootc-store/oci";
+import { type ImageTransportSource, readImage, type ReadImageOptions } from "@bootc-store/oci";
 
 export interface StorageStageResult {
   /** The image's id in the store: the digest of its configuration. */
@@ -14,14 +12,18 @@ export interface StorageStageResult {
   readonly content: ContentTally;
 }
 
-/** An image of any transport as what a store takes. The image is to be disposed of. */
-export async function imageOfReference(
-  reference: ImageReference,
-  host: { readonly root: Dir; readonly cwd?: string },
-  options: OperationOptions = {},
+/** An image of any transport as what a store takes. It takes over the source, and is to be disposed of. */
+export async function imageOfSource(
+  source: ImageTransportSource,
+  options: ReadImageOptions = {},
 ): Promise<Image> {
-  const source = await openImageSource(reference, { host, ...options });
-  const image = await readImage(source, options);
+  let image: Awaited<ReturnType<typeof readImage>>;
+  try {
+    image = await readImage(source, options);
+  } catch (error) {
+    await source[Symbol.asyncDispose]();
+    throw error;
+  }
   return {
     manifest: image.manifest,
     config: image.config,

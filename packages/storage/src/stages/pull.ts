@@ -2,22 +2,19 @@
 
 import type { ContentTally, Image } from "@bootc-store/backend";
 import { printDigest } from "@bootc-store/core";
-import type { Dir } from "@bootc-store/linux";
 import { type ImageReference, printImageReference } from "@bootc-store/oci";
 
-import { storageErrors } from "../errors.ts";
 import { composefsToOstree, type OstreeStageResult } from "./composefs-to-ostree.ts";
 import type { StageName } from "./index.ts";
-import { imageOfReference, pullIntoStorage, type StorageStageResult } from "./pull-into-storage.ts";
+import { pullIntoStorage, type StorageStageResult } from "./pull-into-storage.ts";
 import type { PhysicalStores } from "./stores.ts";
 import { type ComposefsStageResult, storageToComposefs } from "./storage-to-composefs.ts";
 
 export interface PullOptions {
+  /** Where the image comes from: its ref in ostree says so. */
   readonly reference: ImageReference;
-  /** Where the reference's paths are; not needed with `image`. */
-  readonly host?: { readonly root: Dir; readonly cwd?: string };
-  /** The image itself, where it is open already. It stays the caller's. */
-  readonly image?: Image;
+  /** The image itself, for instance by `imageOfSource`. It stays the caller's. */
+  readonly image: Image;
   /** Name that the image gets in containers-storage, its tag in composefs, and, escaped, its ref in ostree. */
   readonly name: string;
   /** Up to which store; each needs those before it. All three unless given. */
@@ -54,8 +51,7 @@ export async function pull(stores: PhysicalStores, options: PullOptions): Promis
     return result;
   };
 
-  const image = options.image ?? (await imageOfReference(options.reference, hostOf(options), common));
-  await using _ = options.image === undefined ? image : undefined;
+  const { image } = options;
   const storage = stores.containersStorage();
   const first = await stage("containers-storage", () =>
     pullIntoStorage(image, storage, { ...common, names: [name] }),
@@ -85,10 +81,4 @@ export async function pull(stores: PhysicalStores, options: PullOptions): Promis
     }),
   );
   return { ...result, composefs: second, ostree: third };
-}
-
-function hostOf({ host }: PullOptions): NonNullable<PullOptions["host"]> {
-  if (host === undefined)
-    throw storageErrors.error("argument-invalid", "neither an image nor a host was given to pull from");
-  return host;
 }
