@@ -24,6 +24,7 @@ export {
   type LayerBlob,
   type LayerSink,
   type LayerSource,
+  type ReadLayerOptions,
   type WrittenLayer,
 } from "./layer-port.ts";
 export { measureUsage, type UsagePart } from "./measure.ts";

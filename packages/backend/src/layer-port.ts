@@ -2,6 +2,14 @@ import type { Digest, OperationOptions } from "@bootc-store/core";
 
 import type { AdoptOptions, CloneSource, ContentTally, LayerSegment } from "./content.ts";
 
+/** What a reader of a layer can do without; a source may make use of it or not. */
+export interface ReadLayerOptions extends OperationOptions {
+  /** The bytes of a segment are the reader's only until it asks for the next. */
+  readonly reuse?: boolean;
+  /** The reader hashes the bytes and compares the diff id, so the source need not. */
+  readonly hashed?: boolean;
+}
+
 /** A layer as the exact bytes of its tar. */
 export interface Layer {
   /** Digest of the uncompressed tar, which the segments laid end to end have. */
@@ -9,7 +17,7 @@ export interface Layer {
   /** Bytes of the tar, where that is known beforehand. */
   readonly size?: number;
   /** Reads the layer from its beginning. A source that can be read only once says so by `once`. */
-  segments(options?: OperationOptions): AsyncIterable<LayerSegment>;
+  segments(options?: ReadLayerOptions): AsyncIterable<LayerSegment>;
   readonly once?: boolean;
   /**
    * The layer as it was shipped, where that lies in a file of its own: for who reads it elsewhere, such as on another thread, and

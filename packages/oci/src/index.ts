@@ -33,6 +33,7 @@ export {
 export {
   type OciImage,
   type OciLayer,
+  type ReadLayerOptions,
   readImage,
   readImageManifest,
   type ReadImageOptions,

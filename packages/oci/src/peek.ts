@@ -11,7 +11,7 @@ export async function peekBytes(
     const { done, value } = await chunks.next();
     if (done === true) break;
     length += value.length;
-    first.push(length < size ? value.slice() : value);
+    first.push(length < size ? new Uint8Array(value) : value);
   }
   async function* all(): AsyncGenerator<Uint8Array> {
     try {

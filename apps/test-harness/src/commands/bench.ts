@@ -4,6 +4,7 @@ import { compare, type ComparisonResult, machineLine, markdownTable, openLab } f
 import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
 import { comparisons } from "../bench/comparisons.ts";
 import { composefsComparisons } from "../bench/composefs.ts";
+import { containersStorageComparisons } from "../bench/containers-storage.ts";
 import { inputNames, openInput } from "../bench/inputs.ts";
 import { layerComparisons } from "../bench/layers.ts";
 import { ostreeComparisons } from "../bench/ostree.ts";
@@ -60,6 +61,7 @@ export function benchCommand() {
                   ...comparisons(tree, scratch.path),
                   ...composefsComparisons(lab, tree, scratch.path),
                   ...ostreeComparisons(lab, tree, scratch.path),
+                  ...(await containersStorageComparisons(lab, tree, scratch.path, log)),
                 ];
           for (const comparison of list.filter((each) => each.name.includes(only)))
             results.push(await compare({ ...comparison, rounds: count }, log));

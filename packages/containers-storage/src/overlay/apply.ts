@@ -68,7 +68,9 @@ export async function applyLayer(
   const applier = new Applier(diff, split, layer.diffId.algorithm, options);
   const { signal } = options;
   try {
-    for await (const segment of layer.segments(signal === undefined ? {} : { signal })) {
+    // Everything is copied, and the diff id is compared below.
+    const reading = { reuse: true, hashed: true, ...(signal === undefined ? {} : { signal }) };
+    for await (const segment of layer.segments(reading)) {
       throwIfAborted(signal);
       await applier.take(segment);
     }
@@ -189,7 +191,7 @@ class Applier {
   }
 
   #inline(bytes: Uint8Array): void {
-    this.#raw.push(bytes.slice());
+    this.#raw.push(new Uint8Array(bytes));
     this.#rawSize += bytes.length;
     if (this.#rawSize >= TRAILER_SEGMENT) this.#flushRaw();
   }
@@ -202,7 +204,7 @@ class Applier {
   }
 
   #entry(entry: TarEntry, header: Uint8Array): void {
-    this.#raw.push(header.slice());
+    this.#raw.push(new Uint8Array(header));
     this.#rawSize += header.length;
     if (entry.type === "global") {
       this.#rawContent = true;

@@ -13,6 +13,8 @@ export interface TarSplitFileSlot {
 }
 
 const FULL = 1 << 20;
+/** Records that are written and not yet let go of. */
+const DONE_KEPT = 1024;
 
 /**
  * Writes a tar-split while the tar is being read. Records come in the tar's order; the checksums of files may come later,
@@ -98,14 +100,20 @@ export class TarSplitWriter implements Disposable {
       const record = this.#pending[this.#next] as string | TarSplitFileSlot;
       if (typeof record === "string") this.#line(record);
       else {
-        if (record.size > 0 && record.crc64 === undefined) return;
+        if (record.size > 0 && record.crc64 === undefined) return this.#forget(DONE_KEPT);
         const { name, size, crc64 } = record;
         const file = { type: "file", name, size, ...(crc64 === undefined ? {} : { crc64 }) } as const;
         this.#line(printTarSplit(file, this.#positions.get(record) as number));
         this.#positions.delete(record);
       }
     }
-    this.#pending.length = 0;
+    this.#forget(0);
+  }
+
+  /** Lets go of what was written, once it is more than `kept` records: while a tar streams, something is always pending. */
+  #forget(kept: number): void {
+    if (this.#next <= kept) return;
+    this.#pending.splice(0, this.#next);
     this.#next = 0;
   }
 

@@ -12,6 +12,8 @@ export interface DecompressOptions extends ZstdOptions {
   readonly limits?: Partial<DecompressLimits>;
   /** What the data is compressed with; told from its first bytes unless given. */
   readonly compression?: Compression;
+  /** Each chunk is the caller's only until it asks for the next. */
+  readonly reuse?: boolean;
 }
 
 /** Bytes that tell what a blob is compressed with. */
@@ -54,7 +56,7 @@ export async function* decompress(
     yield* all;
     return;
   }
-  const output = compression === "gzip" ? gunzip(all) : unzstd(all, options);
+  const output = compression === "gzip" ? gunzip(all, options.reuse) : unzstd(all, options);
   for await (const chunk of output) {
     meter.add(chunk.length);
     yield chunk;

@@ -9,11 +9,14 @@ import { through } from "./through.ts";
 /** Bytes of output made at once; small ones cost more in turns than in memory saved. */
 export const OUTPUT_CHUNK = 256 << 10;
 
-/** The output of a gzip stream. Throws `oci/compressed-invalid`, `oci/compressed-truncated`. */
-export async function* gunzip(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/**
+ * The output of a gzip stream. Throws `oci/compressed-invalid`, `oci/compressed-truncated`.
+ * @param reuse whether each chunk is the caller's only until it asks for the next
+ */
+export async function* gunzip(chunks: AsyncIterable<Uint8Array>, reuse = false): AsyncGenerator<Uint8Array> {
   const engine = createGunzip({ chunkSize: OUTPUT_CHUNK });
   try {
-    yield* through(chunks, engine);
+    yield* through(chunks, engine, reuse ? OUTPUT_CHUNK : undefined);
   } catch (error) {
     throw zlibError(error, "gzip");
   }

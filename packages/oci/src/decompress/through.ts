@@ -3,15 +3,27 @@
 
 import type { Transform } from "node:stream";
 
-/** What comes out of a stream into which the chunks go. An error of the chunks is thrown as it is. */
+/**
+ * What comes out of a stream into which the chunks go. An error of the chunks is thrown as it is.
+ * @param dropped size of the stream's buffers, if each chunk is the caller's only until it asks for the next: a buffer
+ *   that has been read to its end is then given back at once. Left to the collector, dozens of them wait for it, and it
+ *   goes through the whole heap for their sake.
+ */
 export async function* through(
   chunks: AsyncIterable<Uint8Array>,
   engine: Transform,
+  dropped?: number,
 ): AsyncGenerator<Uint8Array> {
   const stop = new AbortController();
   const pumped = pump(chunks, engine, stop.signal);
   try {
-    for await (const chunk of engine) yield chunk as Uint8Array;
+    for await (const each of engine) {
+      const chunk = each as Uint8Array<ArrayBuffer>;
+      yield chunk;
+      const { buffer } = chunk;
+      // zlib fills a buffer to its end in one or several chunks, and takes another one then.
+      if (buffer.byteLength === dropped && chunk.byteOffset + chunk.length === dropped) detach(buffer);
+    }
   } finally {
     stop.abort();
     engine.destroy();
@@ -51,4 +63,9 @@ async function taken(engine: Transform, chunk: Uint8Array, signal: AbortSignal):
     engine.write(chunk, done);
     if (engine.destroyed || signal.aborted) done();
   });
+}
+
+/** Gives a buffer's memory back; whoever still looks at it finds it empty. */
+function detach(buffer: ArrayBuffer): void {
+  structuredClone(buffer, { transfer: [buffer] });
 }

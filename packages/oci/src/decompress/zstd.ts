@@ -62,8 +62,8 @@ async function* decodeFrame(
       else yield* decodeLarge(asyncOf(parts), header, maxWindow);
       return;
     }
-    // A copy, since the next chunk may be written over this one.
-    parts.push(event.bytes.slice());
+    // A copy, since the next chunk may be written over this one; a Buffer's own `slice` would be none.
+    parts.push(new Uint8Array(event.bytes));
     size += event.bytes.length;
   }
   yield* decodeLarge(restOf(events, parts), header, maxWindow);

@@ -27,16 +27,23 @@ export interface ReadImageOptions extends OperationOptions, DecompressOptions {
   readonly allow?: (manifest: ExactDocument) => Promise<void>;
 }
 
+export interface ReadLayerOptions extends OperationOptions {
+  /** A chunk, and what a segment has of it, is the caller's only until it asks for the next. */
+  readonly reuse?: boolean;
+  /** The caller hashes the bytes anyhow and compares the diff id, which is then not done here too. */
+  readonly hashed?: boolean;
+}
+
 /** A layer as the exact bytes of its tar. It can be read more than once. */
 export interface OciLayer {
   readonly blob: Descriptor;
   readonly diffId: Digest;
   /** The blob where it lies as a file of its own, if it does. What the file holds has not been checked. */
   readonly shipped?: { readonly file: ContentFile<Dir>; readonly digest: Digest; readonly size: number };
-  /** The uncompressed tar. With `reuse` a chunk is the caller's only until it asks for the next. Ends with `oci/digest-mismatch`, `oci/content-size` or `oci/diff-id-mismatch` if it is another. */
-  tar(options?: OperationOptions & { readonly reuse?: boolean }): AsyncIterable<Uint8Array>;
+  /** The uncompressed tar. Ends with `oci/digest-mismatch`, `oci/content-size` or `oci/diff-id-mismatch` if it is another. */
+  tar(options?: ReadLayerOptions): AsyncIterable<Uint8Array>;
   /** The same as segments. */
-  segments(options?: OperationOptions): AsyncIterable<TarSegment<never>>;
+  segments(options?: ReadLayerOptions): AsyncIterable<TarSegment<never>>;
 }
 
 /** An image that can be unpacked: one for each layer of its manifest there is a diff id in its configuration. */
@@ -125,7 +132,7 @@ async function* layerTar(
   source: ImageTransportSource,
   { blob, diffId }: { readonly blob: Descriptor; readonly diffId: Digest },
   options: ReadImageOptions,
-  { signal, reuse = false }: OperationOptions & { readonly reuse?: boolean },
+  { signal, reuse = false, hashed = false }: ReadLayerOptions,
 ): AsyncGenerator<Uint8Array> {
   const content = await source.openBlob(blob, signal === undefined ? {} : { signal });
   const plain = printDigest(blob.digest) === printDigest(diffId);
@@ -136,8 +143,12 @@ async function* layerTar(
     yield* decompress(shipped, { ...options, compression: "none" });
     return;
   }
+  if (hashed) {
+    yield* decompress(shipped, { ...options, reuse });
+    return;
+  }
   try {
-    yield* checkedChunks(decompress(shipped, options), { digest: diffId }, "layer");
+    yield* checkedChunks(decompress(shipped, { ...options, reuse }), { digest: diffId }, "layer");
   } catch (error) {
     // What has the blob's digest and not the diff id is the image's own contradiction.
     const own = isStoreError(error, "oci/digest-mismatch") && error.context.digest === printDigest(diffId);

@@ -109,7 +109,7 @@ export class TarParser {
         }
         case "extended": {
           const size = Math.min(this.#remaining, chunk.length - at);
-          this.#extended.push(chunk.slice(at, at + size));
+          this.#extended.push(new Uint8Array(chunk.subarray(at, at + size)));
           at += this.#advance(size);
           if (this.#remaining === 0) this.#endExtended();
           break;
@@ -183,7 +183,7 @@ export class TarParser {
 
   #look(block: Uint8Array): void {
     if (this.#state === "sparse-map") {
-      this.#keep(block.slice());
+      this.#keep(new Uint8Array(block));
       this.#offset += BLOCK;
       this.#gnuMap(block, true);
       return;
@@ -205,7 +205,7 @@ export class TarParser {
       );
     }
     const raw = parseHeader(block, this.#offset);
-    this.#keep(block.slice());
+    this.#keep(new Uint8Array(block));
     this.#offset += BLOCK;
     if (raw.typeflag === TYPE_PAX || raw.typeflag === TYPE_LONG_NAME || raw.typeflag === TYPE_LONG_LINK) {
       this.#startExtended(raw);
