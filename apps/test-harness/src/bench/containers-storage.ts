@@ -75,7 +75,13 @@ export async function containersStorageComparisons(
         command: () =>
           ourProgram(
             "--called-as=containers-storage",
-            ...["--graph", many.graph, "--run", many.run, "--storage-driver", "overlay", "images"],
+            "--graph",
+            many.graph,
+            "--run",
+            many.run,
+            "--storage-driver",
+            "overlay",
+            "images",
           ),
       },
       peers: [
