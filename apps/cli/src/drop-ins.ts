@@ -28,6 +28,7 @@ export const DROP_INS: ReadonlyMap<string, () => Promise<DropIn>> = new Map([
   ["mkcomposefs", async () => (await import("@bootc-store/composefs/drop-ins")).mkcomposefs],
   ["composefs-info", async () => (await import("@bootc-store/composefs/drop-ins")).composefsInfo],
   ["composefs-dump", async () => (await import("@bootc-store/composefs/drop-ins")).composefsDump],
+  ["mount.composefs", async () => (await import("@bootc-store/composefs/drop-ins")).mountComposefs],
   ["cfsctl", async () => (await import("@bootc-store/composefs/drop-ins")).cfsctl],
 ]);
 
@@ -36,7 +37,7 @@ export const NAMES: readonly string[] = ["bootc-store", ...DROP_INS.keys()];
 
 /** Stand-ins that are also commands of ours: `bootc-store composefs mkcomposefs …`. */
 export const IN_GROUPS: ReadonlyMap<string, readonly string[]> = new Map([
-  ["composefs", ["mkcomposefs", "composefs-info", "composefs-dump", "cfsctl"]],
+  ["composefs", ["mkcomposefs", "composefs-info", "composefs-dump", "mount.composefs", "cfsctl"]],
 ]);
 
 /** Stand-ins that are commands of ours under their own names: `bootc-store ostree …`. */

@@ -79,6 +79,8 @@ export interface MountChange {
   readonly propagation?: Propagation;
   /** Also for the mounts below. */
   readonly recursive?: boolean;
+  /** A user namespace (`/proc/PID/ns/user`), by whose map owners are shown; of a mount that is not attached yet. */
+  readonly idMap?: File;
 }
 
 /** Changes the mount that a directory is on, not its file system. */
@@ -89,6 +91,7 @@ export function changeMount(dir: Dir, change: MountChange): void {
       set: attributeBits(change.set ?? []),
       clear: attributeBits(change.clear ?? []),
       ...(change.propagation === undefined ? {} : { propagation: change.propagation }),
+      ...(change.idMap === undefined ? {} : { idMap: change.idMap.fd }),
     },
     change.recursive === true,
   );

@@ -2,6 +2,7 @@
 
 import { type CommandContext, EXIT, type Output } from "@bootc-store/backend/command";
 import { type Finding, printable } from "@bootc-store/core";
+import type { Dir } from "@bootc-store/linux";
 import type { Command } from "@commander-js/extra-typings";
 
 import type { ComposefsBackend } from "../backend.ts";
@@ -14,7 +15,9 @@ export function registerComposefs(group: Command, context: CommandContext): void
   registerCreateImage(group, context);
   registerComputeId(group, context);
   registerDump(group, context);
+  registerImport(group, context);
   registerMount(group, context);
+  registerUmount(group, context);
   registerFsck(group, context);
   registerGc(group, context);
 }
@@ -153,7 +156,7 @@ function bytesOfAscii(text: string): Uint8Array {
 function registerMount(group: Command, context: CommandContext): void {
   group
     .command("mount")
-    .description("mount an image over its objects, read-only; umount(8) takes it away")
+    .description("mount an image over its objects, read-only")
     .argument("<image>", "its id, or refs/NAME")
     .argument("<dir>", "where")
     .option(REPO, REPO_HELP)
@@ -177,9 +180,74 @@ function registerMount(group: Command, context: CommandContext): void {
         verity: sealed ? "require" : "off",
         source: `composefs:${id}`,
         devices: context.openDir("/dev"),
+        scratch: context.openDir("/tmp"),
         ...(sealed ? { digest: { algorithm, hex: id } } : {}),
       });
       attachMount(mount, context.openDir(dir));
+    });
+}
+
+function registerUmount(group: Command, context: CommandContext): void {
+  group
+    .command("umount")
+    .description("take away what is mounted on a directory")
+    .argument("<dir>", "where")
+    .option("--lazy", "also while it is in use; it goes when nobody uses it any more")
+    .action(async (dir, options) => {
+      const [{ unmount }, { utf8 }] = await Promise.all([
+        import("@bootc-store/linux"),
+        import("@bootc-store/core"),
+      ]);
+      const { parent, name } = splitPath(context, dir);
+      unmount(parent, utf8(name), { detach: options.lazy === true });
+    });
+}
+
+/** A directory by its name in the one above it, since that is what is there when it is a mount no more. */
+function splitPath(context: CommandContext, path: string): { parent: Dir; name: string } {
+  const [, above = "", name = ""] = /^(.*?)\/*([^/]+)\/*$/s.exec(path) ?? [];
+  if (name === "" || name === "." || name === "..") {
+    throw composefsErrors.error("option-invalid", `"${path}" does not name a directory in another one`);
+  }
+  const parent = above !== "" ? above : path.startsWith("/") ? "/" : ".";
+  return { parent: context.openDir(parent), name };
+}
+
+function registerImport(group: Command, context: CommandContext): void {
+  group
+    .command("import")
+    .description("store an image of OCI and what is made of it")
+    .argument("<image>", "oci:PATH[:NAME], oci-archive:PATH[:NAME], dir:PATH or docker-archive:PATH")
+    .option(REPO, REPO_HELP)
+    .option("--name <tag>", "its tag; as the image was typed unless given")
+    .option("--bootable", "make the image for booting too")
+    .option("--json", "print the result as JSON")
+    .action(async (image, options) => {
+      const [oci, { printDigest }] = await Promise.all([
+        import("@bootc-store/oci"),
+        import("@bootc-store/core"),
+      ]);
+      await using store = await open(context, repoOf(options));
+      const source = await oci.openImageSource(oci.parseImageReference(image), {
+        host: { root: context.openDir("/"), cwd: context.cwd },
+        signal: context.signal,
+      });
+      await using read = await oci.readImage(source, { signal: context.signal });
+      const written = await store.writeImage(read, {
+        names: [options.name ?? image],
+        bootable: options.bootable === true,
+        signal: context.signal,
+      });
+      const output = context.output(options);
+      const [version] = store.repository.imageFormats;
+      const ids = { image: written.erofs.plain.get(version), bootImage: written.erofs.boot.get(version) };
+      output.value({ manifest: printDigest(read.manifest.digest), ...ids, content: written.content });
+      if (output.json) return;
+      output.line(ids.bootImage ?? ids.image ?? written.id);
+      const { cloned, linked, copied, reused } = written.content;
+      output.note(
+        `${cloned.files} cloned, ${linked.files} linked, ${copied.files} copied (${copied.bytes} bytes), ${reused.files} there already`,
+      );
     });
 }
 

@@ -4,4 +4,5 @@
 export { composefsDump } from "./composefs-dump.ts";
 export { composefsInfo } from "./composefs-info.ts";
 export { mkcomposefs } from "./mkcomposefs.ts";
+export { mountComposefs } from "./mount-composefs.ts";
 export { cfsctl } from "./cfsctl/index.ts";

@@ -122,17 +122,27 @@ const PROPAGATION = { private: 1 << 18, slave: 1 << 19, shared: 1 << 20, unbinda
 
 export type Propagation = keyof typeof PROPAGATION;
 
+const MOUNT_ATTR_IDMAP = 0x0010_0000;
+
 /** mount_setattr(2) on the mount of an open directory. Returns 0 or the negated errno. */
 export function tryMountSetattr(
   dir: number,
-  change: { readonly set: number; readonly clear: number; readonly propagation?: Propagation },
+  change: {
+    readonly set: number;
+    readonly clear: number;
+    readonly propagation?: Propagation;
+    /** Descriptor of a user namespace, by whose map owners are shown. */
+    readonly idMap?: number;
+  },
   recursive: boolean,
 ): number {
   // struct mount_attr: attr_set, attr_clr, propagation, userns_fd; 64 bits each.
   const attr = Buffer.alloc(32);
-  attr.writeBigUInt64LE(BigInt(change.set), 0);
+  const idMap = change.idMap === undefined ? 0 : MOUNT_ATTR_IDMAP;
+  attr.writeBigUInt64LE(BigInt(change.set | idMap), 0);
   attr.writeBigUInt64LE(BigInt(change.clear), 8);
   attr.writeBigUInt64LE(BigInt(change.propagation === undefined ? 0 : PROPAGATION[change.propagation]), 16);
+  if (change.idMap !== undefined) attr.writeBigUInt64LE(BigInt(change.idMap), 24);
   const flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
   return native.mountSetattr(dir, EMPTY_PATH, flags, attr, attr.length) === 0 ? 0 : -lastErrno();
 }

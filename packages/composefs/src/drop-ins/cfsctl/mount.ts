@@ -67,6 +67,7 @@ function attach(run: Run, repository: Repository, name: string, object: string, 
     verity,
     source: `composefs:${name}`,
     devices: context.openDir("/dev"),
+    scratch: context.openDir("/tmp"),
     ...(sealed ? { digest: { algorithm: repository.algorithm, hex: object } } : {}),
     ...(upper === undefined || work === undefined
       ? {}
