@@ -109,6 +109,20 @@ describe.skipIf(process.getuid?.() !== 0)("pull (needs root)", () => {
     const again = JSON.parse((await run(...pull)).out) as { containersStorage: { layers: object } };
     expect(again.containersStorage.layers).toEqual({ present: 1, written: 0 });
     expect(await run("--root", "root", "fsck")).toMatchObject({ code: 0, err: "" });
+    const runRoot = ["--runroot", join(base, "run")];
+    const removed = await run("--root", "root", "rm", ...runRoot, `${domain}/os:1`);
+    expect(removed.err).toBe("");
+    expect(removed.out).toContain(`composefs: ${domain}/os:1`);
+    const dry = JSON.parse((await run("--root", "root", "gc", "--dry-run", "--json")).out) as {
+      bytes: number;
+    };
+    expect(dry.bytes).toBeGreaterThan(500);
+    const done = JSON.parse((await run("--root", "root", "gc", "--json", ...runRoot)).out) as {
+      bytes: number;
+    };
+    expect(done.bytes).toBe(dry.bytes);
+    expect((await run("--root", "root", "gc", ...runRoot)).out).toMatch(/0 B removed/);
+    expect(await run("--root", "root", "rm", ...runRoot, "nothing")).toMatchObject({ code: 3 });
   });
 
   test("the policy is asked before anything is fetched", async () => {

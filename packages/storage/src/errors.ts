@@ -44,6 +44,16 @@ export const storageErrors = defineErrors("storage", {
   },
   "argument-invalid": { kind: "usage", meaning: "An option has a value that it does not take." },
   "image-missing": { kind: "not-found", meaning: "A store has no image of that name or digest." },
+  "image-ambiguous": {
+    kind: "usage",
+    meaning: "More than one image is meant by a text.",
+    hint: "Name it by its manifest's digest.",
+  },
+  "deployments-unreadable": {
+    kind: "corrupt",
+    meaning: "A deployment cannot be understood, so that what it needs is not known, and nothing is removed.",
+    hint: "`bootc-store status` names what is damaged.",
+  },
   "tree-not-found": {
     kind: "not-found",
     meaning: "A text names neither an image or commit of a store nor a directory.",

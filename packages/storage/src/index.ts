@@ -67,3 +67,5 @@ export { verifyRoot } from "./whole/verify.ts";
 export { type AspectChange, diffFound, type DiffTreesOptions, type TreeDifference } from "./whole/diff.ts";
 export { readDirectoryTree } from "./whole/directory-tree.ts";
 export { findTree, type FindTreeOptions, type FoundTree } from "./whole/find-tree.ts";
+export { applyRootGc, planRootGc, type RootGcPlan, type RootGcResult } from "./whole/gc.ts";
+export { type RemovedImage, removeRootImage } from "./whole/remove-image.ts";

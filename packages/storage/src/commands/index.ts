@@ -5,6 +5,7 @@ import { registerDu } from "./du.ts";
 import { registerFsck } from "./fsck.ts";
 import { registerImages } from "./images.ts";
 import { registerPull } from "./pull.ts";
+import { registerGc, registerRm } from "./remove.ts";
 import { registerStatus } from "./status.ts";
 
 /** The facade's own commands. */
@@ -18,5 +19,7 @@ export const storageCommands: CommandModule = {
     registerDu(parent, context);
     registerFsck(parent, context);
     registerDiff(parent, context);
+    registerRm(parent, context);
+    registerGc(parent, context);
   },
 };

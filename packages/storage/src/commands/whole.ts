@@ -10,10 +10,15 @@ export async function withStores<T>(
   parent: Command,
   context: CommandContext,
   work: (stores: ExistingStores, root: Dir, path: string) => Promise<T>,
+  /** The run root of containers-storage, where something is to be changed. */
+  writeWith?: string,
 ): Promise<T> {
   const { ExistingStores: Stores } = await import("../whole/existing-stores.ts");
   const path = rootPath(parent, context);
   const root = context.openDir(path);
-  await using stores = await Stores.open(root, { pool: context.pool() });
+  await using stores = await Stores.open(root, {
+    pool: context.pool(),
+    ...(writeWith === undefined ? {} : { access: "write", runRoot: context.ensureDir(writeWith) }),
+  });
   return await work(stores, root, path);
 }

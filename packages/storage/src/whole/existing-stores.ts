@@ -13,6 +13,8 @@ export interface ExistingStoresOptions {
   readonly pool: Pool;
   /** Where containers-storage keeps what does not outlive a boot; without it nothing is known to be mounted. */
   readonly runRoot?: Dir;
+  /** Default `read`: nothing of a store can be changed. */
+  readonly access?: "read" | "write";
 }
 
 /** A store that is there. */
@@ -41,9 +43,10 @@ export class ExistingStores implements AsyncDisposable {
     this.ostree = backends.find((each) => each instanceof OstreeBackend);
   }
 
-  /** Opens them for reading. `root` stays the caller's. */
+  /** `root` and `runRoot` stay the caller's. */
   static async open(root: Dir, options: ExistingStoresOptions): Promise<ExistingStores> {
-    const { pool, runRoot } = options;
+    const { pool, runRoot, access = "read" } = options;
+    const readOnly = access === "read";
     const all: ExistingStore[] = [];
     const findings: Finding[] = [];
     const add = async (
@@ -73,12 +76,12 @@ export class ExistingStores implements AsyncDisposable {
         ContainersStorage.open({
           graphRoot: dir.duplicate(),
           ...(runRoot === undefined ? {} : { runRoot: runRoot.duplicate() }),
-          readOnly: true,
+          readOnly,
           pool,
         }),
       );
       await add("composefs", COMPOSEFS, "objects", (dir) =>
-        ComposefsBackend.open(dir, { pool, readOnly: true, old: "upgrade" }),
+        ComposefsBackend.open(dir, { pool, readOnly, old: "upgrade" }),
       );
       await add("ostree", OSTREE_REPO, "objects", (dir) => OstreeBackend.open(dir.duplicate(), { pool }));
     } catch (error) {

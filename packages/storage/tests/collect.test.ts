@@ -1,0 +1,180 @@
+/* oxlint-disable typescript/await-thenable -- the linter does not know of async disposal in test files */
+// Images out of every store, and one collection over them that keeps what is deployed.
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { utf8 } from "@bootc-store/core";
+import { openLab } from "@bootc-store/lab";
+import { createPool, Dir } from "@bootc-store/linux";
+import { parseImageReference } from "@bootc-store/oci";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
+
+import {
+  applyRootGc,
+  ExistingStores,
+  listRootImages,
+  PhysicalStores,
+  planRootGc,
+  pull,
+  type PullResult,
+  removeRootImage,
+  verifyRoot,
+} from "../src/index.ts";
+import { osImage } from "./os-image.ts";
+
+const lab = openLab();
+const pool = createPool({ size: 2 });
+afterAll(async () => {
+  lab.close();
+  await pool[Symbol.asyncDispose]();
+});
+
+const missing = lab.missing({ root: true });
+
+describe.skipIf(missing !== undefined)(`collecting ${missing ?? ""}`, () => {
+  let path: string;
+  let pulled: PullResult[];
+  beforeEach(async () => {
+    path = mkdtempSync(join(tmpdir(), "bootc-store-gc-"));
+    for (const name of ["root/ostree", "run"]) mkdirSync(join(path, name), { recursive: true });
+    using root = Dir.openHost(utf8(join(path, "root")));
+    using run = Dir.openHost(utf8(join(path, "run")));
+    pulled = [];
+    for (const seed of [1, 2]) {
+      await using stores = new PhysicalStores(root, run, { pool });
+      const reference = parseImageReference(`oci:/images/os:${seed}`);
+      pulled.push(
+        await pull(stores, { image: await osImage(seed), reference, name: `localhost/os:${seed}` }),
+      );
+    }
+  });
+  afterEach(() => rmSync(path, { recursive: true, force: true }));
+
+  async function withStores<T>(
+    work: (stores: ExistingStores, root: Dir) => Promise<T>,
+    access: "read" | "write" = "write",
+  ): Promise<T> {
+    using root = Dir.openHost(utf8(join(path, "root")));
+    using runRoot = Dir.openHost(utf8(join(path, "run")));
+    await using stores = await ExistingStores.open(root, { pool, runRoot, access });
+    return await work(stores, root);
+  }
+
+  const collect = (): Promise<number> =>
+    withStores(async (stores, root) => {
+      const plan = await planRootGc(root, stores);
+      const { results } = await applyRootGc(stores, plan);
+      return results.reduce((sum, { removed }) => sum + removed.length, 0);
+    });
+  const names = (): Promise<string[]> =>
+    withStores(async (stores) => (await listRootImages(stores)).flatMap((image) => image.names), "read");
+  const errors = (): Promise<string[]> =>
+    withStores(async (stores, root) => {
+      const all = await Array.fromAsync(verifyRoot(root, stores));
+      return all.filter(({ severity }) => severity === "error").map(({ code }) => code);
+    }, "read");
+
+  async function askPeers(): Promise<void> {
+    const root = join(path, "root");
+    const graph = ["--graph", join(root, "ostree/bootc/storage"), "--run", join(path, "run")];
+    if (lab.missing({ peers: ["containers-storage"] }) === undefined)
+      await lab.peers["containers-storage"].succeed([...graph, "check"]);
+    if (lab.missing({ peers: ["cfsctl"] }) === undefined) {
+      await lab.peers.cfsctl.succeed(["--repo", join(root, "composefs"), "fsck"]);
+      await lab.peers.cfsctl.succeed(["--repo", join(root, "composefs"), "oci", "fsck"]);
+    }
+    if (lab.missing({ peers: ["ostree"] }) === undefined)
+      await lab.peers.ostree.succeed([`--repo=${join(root, "ostree/repo")}`, "fsck", "-q"]);
+  }
+
+  test("what was just pulled is needed, but for what no image refers to", async () => {
+    await collect();
+    expect(await collect()).toBe(0);
+    expect(await names()).toHaveLength(4);
+    expect(await errors()).toEqual([]);
+    await askPeers();
+  });
+
+  test("an image goes from every store, and its contents with the collection", async () => {
+    await collect();
+    const removed = await withStores((stores) => removeRootImage(stores, "localhost/os:1"));
+    expect(removed).toEqual({
+      manifest: pulled[0]?.manifest,
+      removed: {
+        "containers-storage": ["localhost/os:1"],
+        composefs: ["localhost/os:1"],
+        ostree: ["oci:/images/os:1"],
+      },
+    });
+    expect(await names()).toEqual(["localhost/os:2", "oci:/images/os:2"]);
+    const plan = await withStores((stores, root) => planRootGc(root, stores), "read");
+    expect(plan.plans.map(({ kind }) => kind)).toEqual(["containers-storage", "composefs", "ostree"]);
+    expect(plan.bytes).toBeGreaterThan(200_000);
+    // A plan changes nothing.
+    expect((await withStores((stores, root) => planRootGc(root, stores), "read")).bytes).toBe(plan.bytes);
+    expect(await collect()).toBeGreaterThan(80);
+    expect(await collect()).toBe(0);
+    expect(await errors()).toEqual([]);
+    await askPeers();
+    await withStores(async (stores) => {
+      expect(
+        (await stores.ostree?.readTree(pulled[1]?.ostree?.commit ?? ""))?.tree.root.size,
+      ).toBeGreaterThan(1);
+      await expect(stores.ostree?.readTree(pulled[0]?.ostree?.commit ?? "")).rejects.toMatchObject({
+        kind: "not-found",
+      });
+    }, "read");
+  });
+
+  test("what is deployed stays, whoever has removed its names", async () => {
+    const [one] = pulled;
+    const [image, commit] = [one?.composefs?.image ?? "", one?.ostree?.commit ?? ""];
+    const state = join(path, "root/state/deploy", image);
+    mkdirSync(state, { recursive: true });
+    writeFileSync(
+      join(state, `${image}.origin`),
+      `[origin]\ncontainer-image-reference=ostree-unverified-image:oci:/images/os:1\n[boot]\nboot_type=bls\ndigest=${"a".repeat(64)}\n[image]\nmanifest_digest=${one?.manifest}\n`,
+    );
+    const deploy = join(path, "root/ostree/deploy/default/deploy");
+    mkdirSync(join(deploy, `${commit}.0`), { recursive: true });
+    writeFileSync(
+      join(deploy, `${commit}.0.origin`),
+      "[origin]\ncontainer-image-reference=ostree-unverified-image:oci:/images/os:1\n",
+    );
+    await withStores((stores) => removeRootImage(stores, pulled[0]?.manifest ?? ""));
+    await collect();
+    await withStores(async (stores) => {
+      expect((await stores.composefs?.readTree(image))?.tree.root.size).toBeGreaterThan(1);
+      expect((await stores.ostree?.readTree(commit))?.tree.root.size).toBeGreaterThan(1);
+      expect(
+        (await Array.fromAsync(stores.ostree?.verify() ?? [])).filter(({ severity }) => severity === "error"),
+      ).toEqual([]);
+    }, "read");
+    await askPeers();
+    rmSync(join(path, "root/state"), { recursive: true });
+    rmSync(deploy, { recursive: true });
+    expect(await collect()).toBeGreaterThan(50);
+    await withStores(async (stores) => {
+      await expect(stores.composefs?.readTree(image)).rejects.toMatchObject({ kind: "not-found" });
+    }, "read");
+    await askPeers();
+  });
+
+  test("nothing is collected where a deployment cannot be understood", async () => {
+    mkdirSync(join(path, "root/ostree/deploy/default/deploy", `${"a".repeat(64)}.0`), { recursive: true });
+    writeFileSync(join(path, "root/ostree/deploy/default/deploy", `${"a".repeat(64)}.0.origin`), "[origin\n");
+    await withStores((stores) => removeRootImage(stores, "localhost/os:1"));
+    await expect(collect()).rejects.toMatchObject({ code: "storage/deployments-unreadable" });
+  });
+
+  test("a name that is none, and one that is two images", async () => {
+    await withStores(async (stores) => {
+      await expect(removeRootImage(stores, "nothing")).rejects.toMatchObject({
+        code: "storage/image-missing",
+      });
+      expect(await names()).toHaveLength(4);
+    });
+    expect(readFileSync(join(path, "root/composefs/meta.json"), "utf8")).toContain("version");
+  });
+});
