@@ -4,6 +4,9 @@ export { MutableTree } from "./commit/mutable-tree.ts";
 export { writeCommit } from "./commit/write-commit.ts";
 export {
   BASE_PREFIX,
+  cacheUpdate,
+  type CachedUpdate,
+  clearCachedUpdate,
   escapeForRef,
   findImage,
   IMAGE_PREFIX,
@@ -18,10 +21,13 @@ export {
   layoutOf,
   listImages,
   type PlacedLayer,
+  readCachedUpdate,
   removeImages,
   removeUnusedLayers,
   type StoredImage,
   type StoredLayer,
+  unencapsulate,
+  type UnencapsulateOptions,
   unescapeFromRef,
   wantedImages,
 } from "./container/index.ts";

@@ -7,6 +7,8 @@ export interface OstreeCommand<S extends OptionSpecs = OptionSpecs> {
   /** Of the positional arguments, for the usage. */
   readonly usage: string;
   readonly options: S;
+  /** Commands below this one, which have options of their own: they get the arguments as they are. */
+  readonly below?: (cli: Cli, argv: readonly string[]) => Promise<number>;
   run(cli: Cli, options: OptionValues<S & typeof COMMON>, args: readonly string[]): Promise<number | void>;
 }
 

@@ -10,6 +10,7 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<OstreeCommand>> = new M
   ["checksum", async () => (await import("./checksum.ts")).checksum],
   ["commit", async () => (await import("./commit.ts")).commitCommand],
   ["config", async () => (await import("./config.ts")).config],
+  ["container", async () => (await import("./container.ts")).containerCommand],
   ["diff", async () => (await import("./diff.ts")).diff],
   ["export", async () => (await import("./export.ts")).exportCommand],
   ["fsck", async () => (await import("./fsck.ts")).fsck],

@@ -59,7 +59,8 @@ async function dispatch(cli: Cli, argv: string[]): Promise<number> {
     await cli.note(usage().trimEnd());
     throw new OstreeFailure(`Unknown command '${name}'`);
   }
-  return await runCommand(cli, await load(), argv);
+  const found = await load();
+  return await (found.below === undefined ? runCommand(cli, found, argv) : found.below(cli, argv));
 }
 
 async function runCommand(cli: Cli, command: OstreeCommand, argv: readonly string[]): Promise<number> {

@@ -26,7 +26,6 @@ import { type Commit, decodeCommit } from "../format/commit.ts";
 import { decodeDirtree } from "../format/dirtree.ts";
 import { decodeDirmeta } from "../format/file-info.ts";
 import { variant } from "../gvariant/index.ts";
-import { parseObjectKey, Traversal } from "../read/traverse.ts";
 import { HEADS } from "../repo/refs.ts";
 import type { Repo } from "../repo/repo.ts";
 import type { Transaction } from "../repo/transaction.ts";
@@ -36,7 +35,7 @@ import { type MergeDocuments, mergeDocuments } from "./documents.ts";
 import { findImage, KEYS, removeUnusedLayers, type StoredImage } from "./images.ts";
 import { blobOf, LayerCache, termsMetadata } from "./layer-cache.ts";
 import { type ImageLayout, layoutOf, type PlacedLayer } from "./layout.ts";
-import { storeObjectLayer } from "./object-layer.ts";
+import { checkComplete, storeObjectLayer } from "./object-layer.ts";
 import { allowsNonUsr, lookup, policyOf, treeReader, type TreePolicy } from "./policy.ts";
 import { imageRefOf, layerRef } from "./refs.ts";
 
@@ -218,7 +217,7 @@ class ImageImport {
     const before = this.#layersImported;
     const commit = await this.#objectLayer(base, "base");
     for (const chunk of chunks) await this.#objectLayer(chunk, "contents");
-    if (this.#layersImported > before) this.#checkComplete(commit);
+    if (this.#layersImported > before) checkComplete(this.#transaction, commit);
     return commit;
   }
 
@@ -260,18 +259,6 @@ class ImageImport {
     for (const checksum of contents) tree.setFile(utf8(checksum), checksum);
     const root = tree.write(this.#transaction);
     return writeCommit(this.#transaction, root, { timestamp: 0, parent: null, bindings: false });
-  }
-
-  #checkComplete(commit: Checksum): void {
-    const traversal = new Traversal(this.#transaction.reader);
-    traversal.addCommit(commit);
-    for (const key of traversal.reachable) {
-      const { checksum, type } = parseObjectKey(key);
-      if (this.#transaction.reader.has(checksum, type)) continue;
-      throw ostreeErrors.error("image-layer-invalid", `the layers of the commit ${commit} lack ${key}`, {
-        context: { digest: checksum },
-      });
-    }
   }
 
   /** Reads a layer, and says of what goes wrong which one it was. */

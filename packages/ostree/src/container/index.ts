@@ -1,3 +1,4 @@
+export { cacheUpdate, type CachedUpdate, clearCachedUpdate, readCachedUpdate } from "./cached-update.ts";
 export { type ImageLayout, layoutOf, type PlacedLayer } from "./layout.ts";
 export {
   findImage,
@@ -23,3 +24,4 @@ export {
   layerRef,
   unescapeFromRef,
 } from "./refs.ts";
+export { unencapsulate, type UnencapsulateOptions } from "./unencapsulate.ts";

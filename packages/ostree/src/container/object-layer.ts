@@ -14,6 +14,7 @@ import { decodeDirtree } from "../format/dirtree.ts";
 import { contentPrefix, decodeDirmeta, type FileInfo, SYMLINK_MODE } from "../format/file-info.ts";
 import { xattrsOf } from "../format/xattrs.ts";
 import { gvariant } from "../gvariant/index.ts";
+import { parseObjectKey, Traversal } from "../read/traverse.ts";
 import type { Transaction } from "../repo/transaction.ts";
 
 const REPO = "sysroot/ostree/repo/";
@@ -44,6 +45,17 @@ export async function storeObjectLayer(
     if (item.kind === "entry") await store.entry(item.entry, item.content);
   }
   return store.finish();
+}
+
+/** Throws `ostree/image-layer-invalid` unless everything is there that a commit refers to. */
+export function checkComplete({ reader }: Transaction, commit: Checksum): void {
+  const traversal = new Traversal(reader);
+  traversal.addCommit(commit);
+  for (const key of traversal.reachable) {
+    const { checksum, type } = parseObjectKey(key);
+    if (!reader.has(checksum, type))
+      throw invalid(`the layers of the commit ${commit} lack ${key}`, checksum);
+  }
 }
 
 class ObjectLayerStore {

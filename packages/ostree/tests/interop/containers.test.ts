@@ -198,7 +198,7 @@ describe.skipIf(missing !== undefined)(`one image after another (${missing ?? "r
         )?.[1];
         removeImages(repo, [reference]);
         const { commit } = await importRecorded(repo, reference);
-        expect(commit, `${order.join(", ")}: ${tag}`).toBe(merge);
+        expect([order, tag, commit]).toEqual([order, tag, merge]);
       }
       await lab.peers.ostree.succeed([`--repo=${join(top, `repo-${at}`)}`, "fsck", "-q"]);
     }
