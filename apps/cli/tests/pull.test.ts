@@ -1,7 +1,7 @@
 // `pull` as a person calls it: from a registry on loopback, with the host's policy, into all three stores.
 import { execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -109,6 +109,14 @@ describe.skipIf(process.getuid?.() !== 0)("pull (needs root)", () => {
     const again = JSON.parse((await run(...pull)).out) as { containersStorage: { layers: object } };
     expect(again.containersStorage.layers).toEqual({ present: 1, written: 0 });
     expect(await run("--root", "root", "fsck")).toMatchObject({ code: 0, err: "" });
+    mkdirSync(join(base, "mnt"));
+    const mounted = await run("--root", "root", "mount", `${domain}/os:1`, "mnt");
+    if (mounted.code === 0) {
+      expect(readFileSync(join(base, "mnt/usr/bin/tool"), "utf8")).toMatch(/^a tool that/);
+      expect(await run("umount", "mnt/")).toMatchObject({ code: 0, err: "" });
+      // Some kernels cannot, and say so.
+    } else expect(mounted.err).toContain("composefs/mount-refused");
+    expect(readdirSync(join(base, "mnt"))).toEqual([]);
     const runRoot = ["--runroot", join(base, "run")];
     const removed = await run("--root", "root", "rm", ...runRoot, `${domain}/os:1`);
     expect(removed.err).toBe("");

@@ -24,6 +24,7 @@ export { type ErofsVersion, parseMeta, printMeta, type RepositoryMeta } from "./
 export { COMPOSEFS_LIMITS, type ComposefsLimits } from "./limits.ts";
 export { type BootEntry, findBootEntries } from "./oci/boot-entries.ts";
 export { mountImage, type MountImageOptions } from "./mount/mount-image.ts";
+export { mountStoredImage } from "./mount/mount-stored-image.ts";
 export {
   type ErofsIds,
   erofsIdsOf,

@@ -161,27 +161,14 @@ function registerMount(group: Command, context: CommandContext): void {
     .argument("<dir>", "where")
     .option(REPO, REPO_HELP)
     .action(async (image, dir, options) => {
-      const [{ mountImage }, { resolveImage }, { attachMount, measureVerity }, { utf8 }] = await Promise.all([
-        import("../mount/mount-image.ts"),
-        import("../oci/erofs-image.ts"),
+      const [{ mountStoredImage }, { attachMount }] = await Promise.all([
+        import("../mount/mount-stored-image.ts"),
         import("@bootc-store/linux"),
-        import("@bootc-store/core"),
       ]);
       await using store = await open(context, repoOf(options), true);
-      const { objects, algorithm, secure, dir: place } = store.repository;
-      const id = resolveImage(store.repository, image);
-      using file = objects.open(id);
-      using top = place.openDir(utf8("objects"));
-      // Without fs-verity of the image itself nothing vouches for the digests in it.
-      const sealed = secure || measureVerity(file).state === "enabled";
-      using mount = mountImage({
-        image: file,
-        objects: [top],
-        verity: sealed ? "require" : "off",
-        source: `composefs:${id}`,
+      using mount = mountStoredImage(store.repository, image, {
         devices: context.openDir("/dev"),
         scratch: context.openDir("/tmp"),
-        ...(sealed ? { digest: { algorithm, hex: id } } : {}),
       });
       attachMount(mount, context.openDir(dir));
     });

@@ -4,6 +4,7 @@ import { registerDiff } from "./diff.ts";
 import { registerDu } from "./du.ts";
 import { registerFsck } from "./fsck.ts";
 import { registerImages } from "./images.ts";
+import { registerMount } from "./mount.ts";
 import { registerPull } from "./pull.ts";
 import { registerGc, registerRm } from "./remove.ts";
 import { registerStatus } from "./status.ts";
@@ -21,5 +22,6 @@ export const storageCommands: CommandModule = {
     registerDiff(parent, context);
     registerRm(parent, context);
     registerGc(parent, context);
+    registerMount(parent, context);
   },
 };

@@ -1,7 +1,7 @@
 // Any tree that a person can name: an image or a commit in one of the stores, or a directory.
 
 import type { SourcedTree } from "@bootc-store/backend";
-import { erofsIdsOf } from "@bootc-store/composefs";
+import { type ComposefsBackend, erofsIdsOf } from "@bootc-store/composefs";
 import { type BackendKind, isStoreError, type OperationOptions } from "@bootc-store/core";
 import type { Dir } from "@bootc-store/linux";
 
@@ -79,21 +79,30 @@ async function treeIn(
   }
 }
 
-/** A tag means the image that its configuration names, not the one for booting; anything else is an image's own name. */
 async function composefsTree(
   { composefs }: ExistingStores,
   name: string,
   options: OperationOptions,
 ): Promise<SourcedTree | undefined> {
   if (composefs === undefined) return undefined;
+  return await composefs.readTree(await erofsIdOf(composefs, name, options), options);
+}
+
+/**
+ * The EROFS image that a name means: of a tag or a manifest the one that its configuration names, not the one for booting;
+ * anything else is an image's own name. Throws `storage/tree-not-found`.
+ */
+export async function erofsIdOf(
+  composefs: ComposefsBackend,
+  name: string,
+  options: OperationOptions = {},
+): Promise<string> {
   await using image = await composefs.openImage(name, options);
-  if (image === undefined) return await composefs.readTree(name, options);
+  if (image === undefined) return name;
   const ids = await erofsIdsOf(composefs.repository, image.config.digest);
   const [id] = [...ids].filter(([key]) => !key.includes(".boot")).map(([, value]) => value);
-  if (id === undefined) {
-    throw storageErrors.error("tree-not-found", `the image ${name} has no EROFS image in composefs`, {
-      context: { ref: name },
-    });
-  }
-  return await composefs.readTree(id, options);
+  if (id !== undefined) return id;
+  throw storageErrors.error("tree-not-found", `the image ${name} has no EROFS image in composefs`, {
+    context: { ref: name },
+  });
 }
