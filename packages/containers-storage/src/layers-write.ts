@@ -10,7 +10,8 @@ import { COMPRESSIONS, defined, isIncomplete } from "./format/layers-json.ts";
 import { timeNow } from "./format/record.ts";
 import { StagingDir } from "./locks/staging.ts";
 import { type AppliedLayer, applyLayer, type ApplyOptions } from "./overlay/apply.ts";
-import { makeLayerDir, putAwayLayer } from "./overlay/layer-dir.ts";
+import { makeLayerDir, putAwayLayer, removeLayerFiles } from "./overlay/layer-dir.ts";
+import { undo } from "./undo.ts";
 import { TarSplitWriter } from "./overlay/tar-split-writer.ts";
 import type { StorePlaces } from "./places.ts";
 import type { Change, Records } from "./records.ts";
@@ -122,21 +123,39 @@ export async function commitLayers(
     const complete = missing.map(recordOf);
     const before = change.layers.stable;
     const marked = complete.map((record) => ({ ...record, flags: { ...record.flags, incomplete: true } }));
-    await change.saveLayers([...before, ...marked]);
-    crashPoint("containers-storage/write-layer/after-incomplete-record");
-    const content = places.dir("content");
-    const links = places.subdir("content", "l", 0o755);
-    for (const { id, parent, staged } of missing) {
-      makeLayerDir(content, links, id, parent);
-      crashPoint("containers-storage/write-layer/after-directory");
-      staged.publish(places, id, parent);
-      crashPoint("containers-storage/write-layer/after-content");
+    try {
+      await change.saveLayers([...before, ...marked]);
+      crashPoint("containers-storage/write-layer/after-incomplete-record");
+      const content = places.dir("content");
+      const links = places.subdir("content", "l", 0o755);
+      for (const { id, parent, staged } of missing) {
+        makeLayerDir(content, links, id, parent);
+        crashPoint("containers-storage/write-layer/after-directory");
+        staged.publish(places, id, parent);
+        crashPoint("containers-storage/write-layer/after-content");
+      }
+      if (options.sync === true) content.syncFileSystem();
+      await change.saveLayers([...before, ...complete]);
+    } catch (error) {
+      await undo(error, () => takeBack(places, change, before, missing));
     }
-    if (options.sync === true) content.syncFileSystem();
-    await change.saveLayers([...before, ...complete]);
     crashPoint("containers-storage/write-layer/after-record");
     return present.map((there) => !there);
   });
+}
+
+/**
+ * Takes out what there is of layers that could not be made. Files go before the records, which are still marked, so that
+ * a full disk has room for the index again.
+ */
+async function takeBack(
+  places: StorePlaces,
+  change: Change,
+  before: readonly LayerRecord[],
+  layers: readonly LayerToCommit[],
+): Promise<void> {
+  for (const { id } of layers) removeLayerFiles(places, id);
+  await change.saveLayers(before);
 }
 
 function recordOf({ id, parent, staged, blob, names }: LayerToCommit): LayerRecord {

@@ -135,6 +135,20 @@ export function putAwayLayer(places: StorePlaces, id: string, contentStaging: Di
   move(layers, utf8(id), layersStaging, utf8(`${nextNumber(layersStaging)}-${id}`));
 }
 
+/** Removes everything of a layer at its place, at once. What is not there is passed over. */
+export function removeLayerFiles(places: StorePlaces, id: string): void {
+  const content = places.dir("content");
+  const layers = places.dir("layers");
+  using links = content.openDirOptional(utf8("l"));
+  for (const { name } of links?.list() ?? []) {
+    // By its target: the layer's directory may not have come to say which link is its own.
+    if (links?.readLinkOptional(name) === `../${id}/diff`) links.removeOptional(name);
+  }
+  content.removeAll(utf8(id));
+  layers.removeOptional(utf8(`${id}.tar-split.gz`));
+  layers.removeAll(utf8(id));
+}
+
 function move(from: Dir, name: ByteString, to: Dir, newName: ByteString): void {
   try {
     from.rename(name, newName, { to });

@@ -8,7 +8,15 @@ import {
   TallyBuilder,
   type WrittenImage,
 } from "@bootc-store/backend";
-import { crashPoint, type Digest, equalDigests, printDigest, throwIfAborted, utf8 } from "@bootc-store/core";
+import {
+  crashPoint,
+  type Digest,
+  equalDigests,
+  isStoreError,
+  printDigest,
+  throwIfAborted,
+  utf8,
+} from "@bootc-store/core";
 import type { Pool } from "@bootc-store/linux";
 import {
   type ImageConfig,
@@ -18,9 +26,11 @@ import {
   parseManifest,
 } from "@bootc-store/oci";
 
-import { withBigData, writeBigData } from "../big-data.ts";
+import { readBigData, withBigData, writeBigData } from "../big-data.ts";
 import { Cleanup } from "../cleanup.ts";
+import { deleteLayer } from "../delete.ts";
 import { containersStorageErrors } from "../errors.ts";
+import { bigDataFileName } from "../format/big-data-name.ts";
 import { nextHistory, uniqueNames } from "../format/image-name.ts";
 import type { ImageRecord } from "../format/images-json.ts";
 import { layerId } from "../format/layer-id.ts";
@@ -34,6 +44,7 @@ import {
   removeIncomplete,
   StagedLayer,
 } from "../layers-write.ts";
+import { undo } from "../undo.ts";
 import { openLayerRecord, type StoreRoot } from "./layer-source.ts";
 
 /** How many layers stream at once, as the real tools do by default. */
@@ -77,13 +88,31 @@ export async function writeImage(
     else tally.add("reused", layer.applied.size);
   }
   const top = plan.at(-1)?.id;
-  const created = await commitImage(root, image, facts, top, options, elsewhere);
+  let created = false;
+  try {
+    created = await commitImage(root, image, facts, top, options, elsewhere);
+  } catch (error) {
+    await undo(error, () => removeUnused(root, [...isNew].reverse()));
+  }
   return {
     id: facts.manifest.config.digest.hex,
     created,
     layers: plan.map(({ id, diffId }) => ({ diffId, created: isNew.has(id) })),
     content: tally.tally(),
   };
+}
+
+/** Layers of an image that came to nothing, top first, as far as nobody else uses them by now. */
+async function removeUnused(root: StoreRoot, ids: readonly string[]): Promise<void> {
+  for (const id of ids) {
+    try {
+      await deleteLayer(root, id, undefined);
+    } catch (error) {
+      if (isStoreError(error, "containers-storage/layer-in-use", "containers-storage/layer-not-found"))
+        return;
+      throw error;
+    }
+  }
 }
 
 interface Facts {
@@ -256,19 +285,35 @@ async function commitImage(
       [`manifest-${printDigest(digest)}`, image.manifest.bytes],
       ["manifest", image.manifest.bytes],
     ] as const;
-    for (const [key, bytes] of items) {
-      writeBigData(root.places, "images", id, key, bytes);
-      record = withBigData(record, key, bytes);
+    const before = items.map(([key]) =>
+      existing?.bigDataNames.includes(key) === true ? readBigData(root.places, "images", id, key) : undefined,
+    );
+    try {
+      for (const [key, bytes] of items) {
+        writeBigData(root.places, "images", id, key, bytes);
+        record = withBigData(record, key, bytes);
+      }
+      crashPoint("containers-storage/write-image/after-big-data");
+      const names = uniqueNames([...(options.names ?? []), ...record.names]);
+      const namesHistory =
+        options.names === undefined ? record.namesHistory : nextHistory(record.namesHistory, names);
+      record = { ...record, names, namesHistory, metadata: record.metadata ?? "{}" };
+      change.saveImages(withRecord(change.images.records, record));
+    } catch (error) {
+      await undo(error, () => {
+        if (existing === undefined) root.places.dir("images").removeAll(utf8(id));
+        else for (const [at, [key]] of items.entries()) putBack(root, id, key, before[at]);
+      });
     }
-    crashPoint("containers-storage/write-image/after-big-data");
-    const names = uniqueNames([...(options.names ?? []), ...record.names]);
-    const namesHistory =
-      options.names === undefined ? record.namesHistory : nextHistory(record.namesHistory, names);
-    record = { ...record, names, namesHistory, metadata: record.metadata ?? "{}" };
-    change.saveImages(withRecord(change.images.records, record));
     crashPoint("containers-storage/write-image/after-record");
     return existing === undefined;
   });
+}
+
+/** An item as it was before an image was to be written again; `undefined` if it was not there. */
+function putBack({ places }: StoreRoot, id: string, key: string, bytes: Uint8Array | undefined): void {
+  if (bytes !== undefined) return writeBigData(places, "images", id, key, bytes);
+  places.dir("images").removeOptional(utf8(`${id}/${bigDataFileName(key)}`));
 }
 
 function newImage(

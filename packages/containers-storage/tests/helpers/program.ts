@@ -21,6 +21,11 @@ else if (action === "delete") await store.deleteImage(first);
 else if (action === "tag") await store.changeNames(first, { add: [second] });
 else if (action === "untag") await store.changeNames(first, { remove: [second] });
 else if (action === "list") console.log(JSON.stringify(await store.images()));
-else throw new Error(`what is ${action}?`);
+else if (action === "check") {
+  const errors = (await Array.fromAsync(store.verify())).filter(({ severity }) => severity === "error");
+  for (const { code, message, subject } of errors)
+    console.error(`${code} ${subject.kind} ${subject.id}: ${message}`);
+  process.exitCode = errors.length === 0 ? 0 : 1;
+} else throw new Error(`what is ${action}?`);
 await store[Symbol.asyncDispose]();
 await pool[Symbol.asyncDispose]();
