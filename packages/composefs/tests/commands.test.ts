@@ -50,6 +50,7 @@ async function run(...argv: string[]): Promise<{ lines: string[]; value: unknown
       mkdirSync(path, { recursive: true });
       return openDir(path);
     },
+    openImage: () => Promise.reject(new Error("these commands open no image")),
     cwd: "/",
     output: ({ json }) => output(json === true),
     setExitCode: (code) => void (exit = code),
