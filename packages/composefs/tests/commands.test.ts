@@ -53,6 +53,9 @@ async function run(...argv: string[]): Promise<{ lines: string[]; value: unknown
     openImage: () => Promise.reject(new Error("these commands open no image")),
     cwd: "/",
     output: ({ json }) => output(json === true),
+    openImage: () => {
+      throw new Error("no command here opens an image");
+    },
     setExitCode: (code) => void (exit = code),
   };
   const program = new Command().exitOverride();
