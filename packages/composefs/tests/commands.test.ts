@@ -7,6 +7,7 @@ import type { CommandContext, Output } from "@bootc-store/backend/command";
 import { silentLog, utf8 } from "@bootc-store/core";
 import { openLab } from "@bootc-store/lab";
 import { createPool, Dir } from "@bootc-store/linux";
+import { openImageSource, parseImageReference } from "@bootc-store/oci";
 import { Command } from "@commander-js/extra-typings";
 import { afterAll, describe, expect, test } from "vitest";
 
@@ -52,6 +53,9 @@ async function run(...argv: string[]): Promise<{ lines: string[]; value: unknown
     },
     openImage: () => Promise.reject(new Error("these commands open no image")),
     cwd: "/",
+    openImage: async (reference) => ({
+      source: await openImageSource(parseImageReference(reference), { host: { root: openDir("/") } }),
+    }),
     output: ({ json }) => output(json === true),
     openImage: () => {
       throw new Error("no command here opens an image");

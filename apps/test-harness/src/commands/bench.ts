@@ -59,7 +59,7 @@ export function benchCommand() {
               ? await layerComparisons(lab, scratch.path, seed, log)
               : [
                   ...comparisons(tree, scratch.path),
-                  ...composefsComparisons(lab, tree, scratch.path),
+                  ...(await composefsComparisons(lab, tree, scratch.path, log)),
                   ...ostreeComparisons(lab, tree, scratch.path),
                   ...(await containersStorageComparisons(lab, tree, scratch.path, log)),
                 ];

@@ -204,10 +204,14 @@ function registerImport(group: Command, context: CommandContext): void {
   group
     .command("import")
     .description("store an image of OCI and what is made of it")
-    .argument("<image>", "oci:PATH[:NAME], oci-archive:PATH[:NAME], dir:PATH or docker-archive:PATH")
+    .argument(
+      "<image>",
+      "docker://NAME, oci:PATH[:NAME], oci-archive:PATH[:NAME], dir:PATH or docker-archive:PATH",
+    )
     .option(REPO, REPO_HELP)
     .option("--name <tag>", "its tag; as the image was typed unless given")
     .option("--bootable", "make the image for booting too")
+    .option("--insecure-policy", "do without a signature policy")
     .option("--json", "print the result as JSON")
     .action(async (image, options) => {
       const [oci, { printDigest }] = await Promise.all([
@@ -215,11 +219,11 @@ function registerImport(group: Command, context: CommandContext): void {
         import("@bootc-store/core"),
       ]);
       await using store = await open(context, repoOf(options));
-      const source = await oci.openImageSource(oci.parseImageReference(image), {
-        host: { root: context.openDir("/"), cwd: context.cwd },
+      const { source, allow } = await context.openImage(image, { insecurePolicy: options.insecurePolicy });
+      await using read = await oci.readImage(source, {
         signal: context.signal,
+        ...(allow === undefined ? {} : { allow }),
       });
-      await using read = await oci.readImage(source, { signal: context.signal });
       const written = await store.writeImage(read, {
         names: [options.name ?? image],
         bootable: options.bootable === true,

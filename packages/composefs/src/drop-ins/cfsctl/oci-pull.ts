@@ -1,6 +1,7 @@
 // `oci pull` and `oci copy`.
 
 import type { Image } from "@bootc-store/backend";
+import type { OpenedImage } from "@bootc-store/backend/command";
 import { concatBytes, type Digest, isStoreError, printDigest } from "@bootc-store/core";
 import type { ImageReference, ImageTransportSource, Manifest, OciImage } from "@bootc-store/oci";
 
@@ -139,6 +140,11 @@ async function openPulled(run: Run, text: string): Promise<Pulled> {
   if (!TRANSPORTS.has(transport))
     throw fail("Parsing image reference transport", `Invalid transport: ${transport}`);
   const oci = await import("@bootc-store/oci");
+  if (transport === "docker") {
+    // As skopeo fetches for cfsctl: what the host's signature policy does not allow is not taken.
+    const { source, allow } = await run.context.openImage(text);
+    return await pulledFrom(source, [], allow);
+  }
   if (transport !== "oci") {
     const source = await openPlace(run, oci.parseImageReference(text));
     return await pulledFrom(source, []);
@@ -174,21 +180,20 @@ async function openPulled(run: Run, text: string): Promise<Pulled> {
 const TRANSPORTS = new Set(["oci", "oci-archive", "dir", "docker", "docker-archive"]);
 
 async function openPlace(run: Run, reference: ImageReference): Promise<ImageTransportSource> {
-  const [{ openImageSource, RegistryAccess }, { homedir, userInfo }] = await Promise.all([
-    import("@bootc-store/oci"),
-    import("node:os"),
-  ]);
+  const { openImageSource } = await import("@bootc-store/oci");
   const { context } = run;
   const host = { root: context.openDir("/"), cwd: context.cwd };
-  const env = { home: homedir(), uid: userInfo().uid, variables: context.env };
-  const registries = new RegistryAccess({ host, env });
-  return await openImageSource(reference, { host, registries, signal: context.signal });
+  return await openImageSource(reference, { host, signal: context.signal });
 }
 
-async function pulledFrom(source: ImageTransportSource, context: readonly string[]): Promise<Pulled> {
+async function pulledFrom(
+  source: ImageTransportSource,
+  context: readonly string[],
+  allow?: OpenedImage["allow"],
+): Promise<Pulled> {
   const oci = await import("@bootc-store/oci");
   try {
-    const manifest = await oci.readImageManifest(source);
+    const manifest = await oci.readImageManifest(source, allow === undefined ? {} : { allow });
     if (isContainer(manifest, oci.MEDIA_TYPES)) return containerOf(await oci.readImage(source), context);
     return await artifactOf(source, manifest, context);
   } catch (error) {
