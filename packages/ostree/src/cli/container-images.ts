@@ -1,4 +1,4 @@
-import { utf8, withContext } from "@bootc-store/core";
+import { printDigest, utf8, withContext } from "@bootc-store/core";
 import { printBootcReference, printOstreeReference } from "@bootc-store/oci";
 
 import {
@@ -10,6 +10,7 @@ import {
   type ImportedImage,
   layerRef,
   listImages,
+  reexport,
   removeImages,
   removeUnusedLayers,
   type StoredImage,
@@ -21,8 +22,10 @@ import {
   containerArguments,
   needed,
   openImage,
+  openSink,
   plainReference,
   signedReference,
+  UsageFailure,
 } from "./container-places.ts";
 import type { Cli } from "./context.ts";
 import { OstreeFailure } from "./failure.ts";
@@ -205,6 +208,26 @@ const pruneLayers: ContainerCommand = async (cli, argv) => {
   return 0;
 };
 
+const reexportCommand: ContainerCommand = async (cli, argv) => {
+  const { options, positional } = containerArguments(
+    { ...REPO, authfile: { kind: "value" }, "compression-fast": { kind: "flag" } },
+    argv,
+    ["SRC_IMGREF", "DEST_IMGREF"],
+  );
+  if (options.authfile !== undefined) throw new UsageFailure("--authfile is not supported");
+  using repo = openRepo(cli, needed(options.repo, "repo"));
+  const reference = plainReference(positional[0] as string);
+  const image = findImage(repo, reference);
+  if (image === undefined) throw new OstreeFailure(`No such image: ${reference}`);
+  await using sink = await openSink(cli, positional[1] as string);
+  const digest = await reexport(repo, image, sink, {
+    fast: options["compression-fast"],
+    signal: cli.context.signal,
+  });
+  await cli.line(`Exported: ${printDigest(digest)}`);
+  return 0;
+};
+
 export const COMMANDS_OF_IMAGES: ReadonlyMap<string, ContainerCommand> = new Map([
   ["clear-cached-update", clear],
   ["copy", copy],
@@ -213,5 +236,6 @@ export const COMMANDS_OF_IMAGES: ReadonlyMap<string, ContainerCommand> = new Map
   ["metadata", metadata],
   ["prune-layers", pruneLayers],
   ["pull", pull],
+  ["reexport", reexportCommand],
   ["remove", remove],
 ]);

@@ -4,6 +4,7 @@ import {
   acceptsAnythingByDefault,
   imageReferenceOf,
   loadPolicy,
+  openImageSink,
   openImageSource,
   type OstreeImageReference,
   parseBootcReference,
@@ -107,6 +108,19 @@ export async function openImage(cli: Cli, { signatures, image }: OstreeImageRefe
       signal,
       allow: policyCheck({ host, policy, reference, source, signal }),
     });
+  });
+}
+
+/** Opens the place that a reference names, to write an image to. */
+export async function openSink(cli: Cli, text: string) {
+  const { context } = cli;
+  using root = context.openDir("/");
+  const host = { root, cwd: context.cwd };
+  const registries = new RegistryAccess({ host, env: await hostEnvironment(cli) });
+  return await openImageSink(imageReferenceOf(parseBootcReference(text)), {
+    host,
+    registries,
+    signal: context.signal,
   });
 }
 

@@ -25,3 +25,4 @@ export {
   unescapeFromRef,
 } from "./refs.ts";
 export { unencapsulate, type UnencapsulateOptions } from "./unencapsulate.ts";
+export { type ContentMetadata, encapsulate, type EncapsulateOptions, reexport } from "./encapsulate.ts";

@@ -162,6 +162,53 @@ describe.skipIf(missing !== undefined)(`recorded sessions (${missing ?? "replaye
   }
 });
 
+describe.skipIf(missing !== undefined)(`commits as images (${missing ?? "and back"})`, () => {
+  test("a commit goes out and comes back, an image goes out again", async () => {
+    const at = join(top, "repo");
+    makeRepo(at, "bare")[Symbol.dispose]();
+    const run = async (...argv: string[]) => await runOurs(top, ["container", ...argv], { env: ENV() });
+    const from = `ostree-unverified-image:oci:${top}/oci/encap:plainroot`;
+    const commit = "92e9d792ea50624d17f3e3ee6ac02cfe1fa55af1ea63f7c28ce6265c3a91ea30";
+    const came = await run("unencapsulate", `--repo=${at}`, from, "--write-ref=lab/plainroot");
+    expect(came).toEqual({ code: 0, out: `Imported: lab/plainroot => ${commit}\n`, err: "" });
+    const out = await run(
+      "encapsulate",
+      `--repo=${at}`,
+      "lab/plainroot",
+      `oci:${top}/out:x`,
+      "--label=lab=yes",
+      "--copymeta=lab.key",
+      "--copymeta-opt=nokey",
+    );
+    expect(out).toEqual({ code: 0, out: expect.stringMatching(/^sha256:[0-9a-f]{64}\n$/), err: "" });
+    const other = join(top, "other");
+    makeRepo(other, "bare")[Symbol.dispose]();
+    expect(
+      await run("unencapsulate", `--repo=${other}`, `ostree-unverified-image:oci:${top}/out:x`),
+    ).toMatchObject({ code: 0, out: `Imported: ${commit}\n` });
+    const pulled = await run("image", "pull", other, `ostree-unverified-image:oci:${top}/oci/os:v1`);
+    expect(pulled.code).toBe(0);
+    const again = await run(
+      "image",
+      "reexport",
+      `--repo=${other}`,
+      `oci:${top}/oci/os:v1`,
+      `oci:${top}/out:again`,
+    );
+    expect(again).toMatchObject({ code: 0, out: expect.stringMatching(/^Exported: sha256:[0-9a-f]{64}\n$/) });
+    expect(await run("encapsulate", `--repo=${at}`, "lab/nosuch", `oci:${top}/out:y`)).toMatchObject({
+      code: 1,
+      err: "error: Building oci: Refspec 'lab/nosuch' not found\n",
+    });
+    expect(
+      await run("encapsulate", `--repo=${at}`, "lab/plainroot", `oci:${top}/out:y`, "--copymeta=nosuch"),
+    ).toMatchObject({
+      code: 1,
+      err: "error: Building oci: Could not find commit metadata key: nosuch\n",
+    });
+  });
+});
+
 describe("arguments", () => {
   test.each([
     [["container"], /requires a subcommand/],
