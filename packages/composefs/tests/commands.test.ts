@@ -57,9 +57,6 @@ async function run(...argv: string[]): Promise<{ lines: string[]; value: unknown
       source: await openImageSource(parseImageReference(reference), { host: { root: openDir("/") } }),
     }),
     output: ({ json }) => output(json === true),
-    openImage: () => {
-      throw new Error("no command here opens an image");
-    },
     setExitCode: (code) => void (exit = code),
   };
   const program = new Command().exitOverride();

@@ -96,7 +96,7 @@ export async function encapsulate(
     config: {
       ...run,
       ...(cmd === undefined ? {} : { Cmd: cmd }),
-      Labels: { ...(typeof before === "object" && before !== null ? (before as JsonObject) : {}), ...labels },
+      Labels: { ...(isObject(before) ? before : {}), ...labels },
     },
   };
   return await writer.finish(config, { annotations: labels });
@@ -143,6 +143,10 @@ export async function reexport(
   const { history: _history, rootfs: _rootfs, ...kept } = config;
   const { mediaType } = manifest;
   return await writer.finish(kept, mediaType === undefined ? {} : { mediaType });
+}
+
+function isObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function layerCommit(repo: Repo, digest: string): Checksum {
