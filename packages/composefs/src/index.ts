@@ -23,6 +23,7 @@ export { composefsErrors } from "./errors.ts";
 export { type ErofsVersion, parseMeta, printMeta, type RepositoryMeta } from "./format/meta-json.ts";
 export { COMPOSEFS_LIMITS, type ComposefsLimits } from "./limits.ts";
 export { type BootEntry, findBootEntries } from "./oci/boot-entries.ts";
+export { mark, type Marked } from "./maintenance/mark.ts";
 export { mountImage, type MountImageOptions } from "./mount/mount-image.ts";
 export { mountStoredImage } from "./mount/mount-stored-image.ts";
 export {

@@ -1,4 +1,5 @@
 export { OstreeBackend } from "./backend/backend.ts";
+export { type Reason, reasonsFor } from "./backend/why.ts";
 export { type CommitDescription, type WriteTreeOptions } from "./commit/options.ts";
 export { MutableTree } from "./commit/mutable-tree.ts";
 export { writeCommit } from "./commit/write-commit.ts";

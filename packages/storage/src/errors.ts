@@ -44,6 +44,10 @@ export const storageErrors = defineErrors("storage", {
   },
   "argument-invalid": { kind: "usage", meaning: "An option has a value that it does not take." },
   "image-missing": { kind: "not-found", meaning: "A store has no image of that name or digest." },
+  "thing-not-found": {
+    kind: "not-found",
+    meaning: "No store has an object, an image or a layer of that name.",
+  },
   "image-ambiguous": {
     kind: "usage",
     meaning: "More than one image is meant by a text.",

@@ -69,3 +69,4 @@ export { readDirectoryTree } from "./whole/directory-tree.ts";
 export { findTree, type FindTreeOptions, type FoundTree } from "./whole/find-tree.ts";
 export { applyRootGc, planRootGc, type RootGcPlan, type RootGcResult } from "./whole/gc.ts";
 export { type RemovedImage, removeRootImage } from "./whole/remove-image.ts";
+export { type KeptBy, type Why, whyKept } from "./whole/why.ts";

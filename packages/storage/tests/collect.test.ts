@@ -8,6 +8,7 @@ import { utf8 } from "@bootc-store/core";
 import { openLab } from "@bootc-store/lab";
 import { createPool, Dir } from "@bootc-store/linux";
 import { parseImageReference } from "@bootc-store/oci";
+import { lookup } from "@bootc-store/tree";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import {
@@ -20,6 +21,7 @@ import {
   type PullResult,
   removeRootImage,
   verifyRoot,
+  whyKept,
 } from "../src/index.ts";
 import { osImage } from "./os-image.ts";
 
@@ -125,6 +127,36 @@ describe.skipIf(missing !== undefined)(`collecting ${missing ?? ""}`, () => {
         kind: "not-found",
       });
     }, "read");
+  });
+
+  test("why something is kept is told as a way from each root, and that nothing keeps it", async () => {
+    const [one, two] = pulled;
+    const why = (thing: string): Promise<string[]> =>
+      withStores(async (stores, root) => {
+        const { keptBy } = await whyKept(root, stores, thing);
+        return keptBy.map(({ store, kind, name }) => `${store} ${kind} ${name}`);
+      }, "read");
+    const tag = "composefs tag localhost/os:1";
+    expect(await why("localhost/os:1")).toEqual(["containers-storage tag localhost/os:1", tag]);
+    expect(await why(one?.composefs?.image ?? "")).toEqual([tag]);
+    expect(await why(one?.ostree?.commit ?? "")).toEqual([
+      "ostree ref ostree/container/image/oci_3A__2F_images/os_3A_1",
+    ]);
+    await withStores(async (stores, root) => {
+      const layers = (await stores.containersStorage?.layers()) ?? [];
+      const both = await Promise.all(layers.map(({ id }) => whyKept(root, stores, id)));
+      expect(both.every(({ keptBy }) => keptBy.length === 1)).toBe(true);
+      // A file of a commit: the way ends with its path.
+      const commit = two?.ostree?.commit ?? "";
+      const tree = (await stores.ostree?.readTree(commit))?.tree;
+      const file = tree === undefined ? undefined : lookup(tree, utf8("/usr/bin/tool-5"));
+      if (file?.kind !== "file" || file.content.kind !== "external") throw new Error("no file");
+      const { keptBy } = await whyKept(root, stores, file.content.key);
+      expect(keptBy.map(({ chain }) => chain.slice(-2))).toContainEqual([commit, "/usr/bin/tool-5"]);
+    }, "read");
+    await withStores((stores) => removeRootImage(stores, "localhost/os:1"));
+    expect(await why(one?.ostree?.commit ?? "")).toEqual([]);
+    await expect(why("nothing")).rejects.toMatchObject({ code: "storage/thing-not-found" });
   });
 
   test("what is deployed stays, whoever has removed its names", async () => {

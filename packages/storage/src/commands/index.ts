@@ -8,6 +8,7 @@ import { registerMount } from "./mount.ts";
 import { registerPull } from "./pull.ts";
 import { registerGc, registerRm } from "./remove.ts";
 import { registerStatus } from "./status.ts";
+import { registerWhy } from "./why.ts";
 
 /** The facade's own commands. */
 export const storageCommands: CommandModule = {
@@ -23,5 +24,6 @@ export const storageCommands: CommandModule = {
     registerRm(parent, context);
     registerGc(parent, context);
     registerMount(parent, context);
+    registerWhy(parent, context);
   },
 };

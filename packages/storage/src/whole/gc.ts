@@ -38,8 +38,7 @@ export async function planRootGc(
   options: OperationOptions = {},
 ): Promise<RootGcPlan> {
   const { signal } = options;
-  const report = await detectRoot(root, signal === undefined ? {} : { signal });
-  const keep = [...rootsOfComposefs(report), ...rootsOfOstree(report)];
+  const keep = await deployed(root, options);
   const plans: GcPlan[] = [];
   for (const { kind, backend } of stores.all) {
     throwIfAborted(signal);
@@ -62,6 +61,14 @@ export async function applyRootGc(
     if (plan !== undefined) results.push({ kind, ...(await backend.applyGc(plan, options)) });
   }
   return { results, bytes: results.reduce((sum, { bytes }) => sum + bytes, 0) };
+}
+
+/**
+ * What the deployments of a root need of each store. Throws `storage/deployments-unreadable`, `storage/not-a-root`.
+ */
+export async function deployed(root: Dir, { signal }: OperationOptions = {}): Promise<Root[]> {
+  const report = await detectRoot(root, signal === undefined ? {} : { signal });
+  return [...rootsOfComposefs(report), ...rootsOfOstree(report)];
 }
 
 /** Where deployments lie. Damage there means that not all of them may be known. */
