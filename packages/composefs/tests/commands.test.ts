@@ -51,7 +51,6 @@ async function run(...argv: string[]): Promise<{ lines: string[]; value: unknown
       mkdirSync(path, { recursive: true });
       return openDir(path);
     },
-    openImage: () => Promise.reject(new Error("these commands open no image")),
     cwd: "/",
     openImage: async (reference) => ({
       source: await openImageSource(parseImageReference(reference), { host: { root: openDir("/") } }),
