@@ -154,7 +154,7 @@ function tryProgram(
     for (const name of wrote.code === 0 ? readdirSync(stands) : []) {
       const helped = run(join(stands, name), ["--help"], { env });
       // The programs of composefs know no --help: they say what is wrong and end with 1, and so do ours.
-      const wanted = /^(mkcomposefs|composefs-(info|dump))$/.test(name) ? 1 : 0;
+      const wanted = /^(mkcomposefs|mount\.composefs|composefs-(info|dump))$/.test(name) ? 1 : 0;
       const loaded = helped.output !== "" && !/ERR_[A-Z]|Cannot find|SyntaxError/.test(helped.output);
       report(
         helped.code === wanted && loaded,

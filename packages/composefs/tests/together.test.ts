@@ -63,7 +63,7 @@ function kindOf(number: number): readonly [hash: string, erofs: string] {
 
 describe.skipIf(!lab.peers.cfsctl.available)("with cfsctl", () => {
   test("random images, in turns: the same streams and images", async () => {
-    const count = LONG ? 300 : 8;
+    const count = LONG ? 300 : 4;
     await using scratch = await lab.scratch();
     for (let at = 0; at < count; at++) {
       const [hash, erofs] = kindOf(at);
