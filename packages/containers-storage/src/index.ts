@@ -12,6 +12,7 @@ export {
   type OpenStoreOptions,
 } from "./store.ts";
 export { type DeletedImage } from "./delete.ts";
+export { type StoreDamage, type StoreRepair } from "./repair.ts";
 export { type DiskUsage, type ImageUsage } from "./disk-usage.ts";
 export { type NamesChange } from "./names.ts";
 export {

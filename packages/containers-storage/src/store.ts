@@ -51,6 +51,7 @@ import { writeImage } from "./ports/image-sink.ts";
 import { openImageRecord, type PlacedLayer } from "./ports/image-source.ts";
 import { openLayerRecord, type StoreRoot } from "./ports/layer-source.ts";
 import { type Change, Records } from "./records.ts";
+import { repairStore, type StoreRepair } from "./repair.ts";
 import { computeUsage } from "./usage.ts";
 import { verifyStore } from "./verify.ts";
 
@@ -198,6 +199,21 @@ export class ContainersStorage
     for (const { records } of this.additional)
       for (const { id } of await records.layers(signal)) others.add(id);
     yield* verifyStore(this.primary, { depth, ...defined({ signal }), hasLayer: (id) => others.has(id) });
+  }
+
+  /**
+   * Checks everything and removes images and layers that are damaged or stand on what is, and what nobody needs. What a
+   * container stands on stays, and is named.
+   */
+  async repair(options?: OperationOptions): Promise<StoreRepair> {
+    this.primary.places.assertOpen();
+    const others = new Set<string>();
+    for (const { records } of this.additional)
+      for (const { id } of await records.layers(options?.signal)) others.add(id);
+    return await repairStore(this.primary, {
+      hasLayer: (id) => others.has(id),
+      ...defined({ signal: options?.signal }),
+    });
   }
 
   async usage(options: UsageOptions = {}): Promise<Usage> {

@@ -3,7 +3,7 @@
 // leave are compared, ids that are random and times apart.
 
 import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -177,6 +177,15 @@ const SESSION: readonly (readonly string[])[] = [
   ["diffsize", L1],
   ["diffsize", L2],
   ["diffsize", "zz"],
+  ["layers", "-t"],
+  ["layers", "-t", "-q"],
+  ["changes", L1],
+  ["changes", L2],
+  ["changes", L3],
+  ["changes", "-j", L2],
+  ["changes", L3, L2],
+  ["changes", "zz"],
+  ["changes", L3, "zz"],
   ["images", "-j"],
   ["layers", "-j"],
   ["check", "-q"],
@@ -213,6 +222,64 @@ describe.skipIf(missing !== undefined)(
         );
       }
       expect((await peer.run([...b.cli, "check"])).code).toBe(0);
+    });
+
+    test.each([
+      ["an image's item", "images"],
+      ["a layer's file", "content"],
+    ] as const)("%s that is damaged: what stands on it is removed", async (_what, part) => {
+      await using scratch = lab.scratch();
+      const a = pathsIn(join(scratch.path, "a"));
+      const b = pathsIn(join(scratch.path, "b"));
+      {
+        await using store = openStore(a);
+        await store.writeImage(image, { names: [NAME] });
+      }
+      if (part === "images")
+        appendFileSync(join(a.root, `overlay-images/${image.config.digest.hex}/manifest`), "x");
+      else appendFileSync(join(a.root, `overlay/${L2}/diff/usr/lib/new.so`), "x");
+      execFileSync("cp", ["-a", join(scratch.path, "a"), join(scratch.path, "b")]);
+      for (const args of [["check"], ["check", "-r"], ["check"], ["layers", "-q"], ["images", "-q"]]) {
+        const real = await peer.run([...a.cli, ...args]);
+        const stand = await ours(b, args);
+        expect([args, stand.code]).toEqual([args, real.code]);
+        if (args[0] !== "check") expect([args, stand.out]).toEqual([args, real.text]);
+      }
+      expect((await peer.run([...b.cli, "check"])).code).toBe(0);
+    });
+
+    test("a damaged layer that a container stands on stays, and is named", async () => {
+      await using scratch = lab.scratch();
+      const paths = pathsIn(scratch.path);
+      {
+        await using store = openStore(paths);
+        await store.writeImage(image, { names: [NAME] });
+      }
+      await peer.succeed([...paths.cli, "create-container", "-n", "c", NAME]);
+      appendFileSync(join(paths.root, `overlay/${L2}/diff/usr/lib/new.so`), "x");
+      const { code, err } = await ours(paths, ["check", "--repair"]);
+      expect([code, err]).toEqual([
+        1,
+        expect.stringMatching(
+          /deleting image .* in use by a container\ndeleting layer .* in use by a container/,
+        ),
+      ]);
+      await using store = openStore(paths);
+      expect(await store.layers()).toHaveLength(4);
+    });
+
+    test("outputs go into files that are named", async () => {
+      await using scratch = lab.scratch();
+      const paths = pathsIn(scratch.path);
+      {
+        await using store = openStore(paths);
+        await store.writeImage(image, { names: [NAME] });
+      }
+      const file = join(scratch.path, "file");
+      expect(await ours(paths, ["diff", "-u", "-f", file, L2])).toMatchObject({ code: 0, out: "" });
+      expect(sha256(readFileSync(file)).hex).toBe(image.layers[1]?.diffId.hex);
+      expect(await ours(paths, ["get-image-data", "-f", file, NAME, "manifest"])).toMatchObject({ code: 0 });
+      expect(readFileSync(file)).toEqual(Buffer.from(image.manifest.bytes));
     });
 
     test("diffs are exact, and come back as layers", async () => {

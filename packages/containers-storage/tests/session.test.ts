@@ -41,7 +41,9 @@ describe.skipIf(missing !== undefined)(`sessions${missing === undefined ? "" : `
         { name: "bin/", type: "5", mode: 0o1777 },
         { name: "bin/su", content: "setuid", mode: 0o4755 },
       ]);
-      await writeLayout(layout, imageOfTars([base, tar([{ name: "etc/.wh.motd" }])]));
+      // With its directory: a layer that has only what is in one is found modified by the real check, whoever wrote it.
+      const top = tar([{ name: "etc/", type: "5", mode: 0o755 }, { name: "etc/.wh.motd" }]);
+      await writeLayout(layout, imageOfTars([base, top]));
 
       let state = seed * 7919;
       const random = (below: number): number => {

@@ -3,6 +3,7 @@ import { printDigest } from "@bootc-store/core";
 import { readBigData } from "../big-data.ts";
 import type { BigData } from "../format/images-json.ts";
 import { UsageError } from "./arguments.ts";
+import { writeOutput } from "./input.ts";
 import { type Call, type Command, FILE, findContainer, findImage, findLayer, JSON_FLAG } from "./command.ts";
 
 type Found = BigData & { readonly id: string };
@@ -70,8 +71,8 @@ function commandsOf(kind: Kind): Command[] {
   return [
     list(kind),
     item(kind, "", `Get data that is attached to an ${word}`, [FILE], async (call, { id }, key) => {
-      if (call.flags.value("file") !== undefined) throw new UsageError("--file is not supported", 1);
-      await call.context.writeOut(readBigData(call.store.primary.places, part, id, key));
+      const bytes = readBigData(call.store.primary.places, part, id, key);
+      await writeOutput(call, call.flags.value("file"), [bytes]);
     }),
     item(kind, "-size", `Get size of data that is attached to an ${word}`, [], async (call, found, key) => {
       await call.out(`${found.bigDataSizes.get(key) ?? -1}\n`);

@@ -10,7 +10,7 @@ import { printJson } from "../format/json-text.ts";
 import { openLayerRecord } from "../ports/layer-source.ts";
 import { UsageError } from "./arguments.ts";
 import { type Command, FILE, findLayer, ID, JSON_FLAG, NAMES } from "./command.ts";
-import { readInput } from "./input.ts";
+import { readInput, writeOutput } from "./input.ts";
 import { diffSize } from "./sizes.ts";
 
 export const diffSizeCommand: Command = {
@@ -44,20 +44,20 @@ export const diff: Command = {
     if (call.args[1] !== undefined && (other === undefined || other.id !== found.parent)) {
       throw new UsageError("only the layer's own parent is supported as reference", 1);
     }
-    if (flags.value("file") !== undefined) throw new UsageError("--file is not supported", 1);
     const recorded = found.compression ?? 0;
     const zip = flags.is("gzip") || (!flags.is("uncompressed") && recorded === COMPRESSIONS.gzip);
     if (!zip && !flags.is("uncompressed") && recorded !== COMPRESSIONS.none) {
       throw new UsageError("the layer's compression is not supported; ask for -u or -c", 1);
     }
     const tar = segmentBytes(openLayerRecord(call.store.primary, found).segments({ signal: context.signal }));
+    const file = flags.value("file");
     if (!zip) {
-      for await (const bytes of tar) await context.writeOut(bytes);
+      await writeOutput(call, file, tar);
       return 0;
     }
     const gzip = createGzip();
     pipeline(Readable.from(tar), gzip, () => {});
-    for await (const bytes of gzip) await context.writeOut(bytes as Buffer);
+    await writeOutput(call, file, gzip as AsyncIterable<Uint8Array>);
     return 0;
   },
 };

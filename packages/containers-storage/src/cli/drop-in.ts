@@ -4,6 +4,7 @@ import type { DropIn, DropInContext } from "@bootc-store/backend/command";
 
 import { openReferencedStore } from "../open.ts";
 import { resolveStore } from "../configuration.ts";
+import { changes } from "./changes.ts";
 import { type Flag, parseFlags, UsageError } from "./arguments.ts";
 import * as change from "./change.ts";
 import { type Command, messageOf } from "./command.ts";
@@ -19,6 +20,7 @@ const COMMANDS: readonly Command[] = [
   diff,
   diffSizeCommand,
   importLayer,
+  changes,
   ...Object.values(upkeep),
 ];
 

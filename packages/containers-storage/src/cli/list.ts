@@ -18,6 +18,7 @@ import {
   QUIET,
 } from "./command.ts";
 import { UsageError } from "./arguments.ts";
+import { layerTree } from "./layer-tree.ts";
 import { diffSize } from "./sizes.ts";
 
 async function printImages(call: Call, images: readonly ImageRecord[]): Promise<number> {
@@ -73,7 +74,7 @@ export const layers: Command = {
   usage: "",
   least: 0,
   most: 0,
-  flags: [JSON_FLAG, QUIET],
+  flags: [JSON_FLAG, QUIET, { names: ["tree", "t"] }],
   async run(call) {
     const all = await call.store.layers();
     if (call.flags.is("json")) {
@@ -86,6 +87,10 @@ export const layers: Command = {
     }
     const allImages = await call.store.images();
     const containers = await call.store.containers();
+    if (call.flags.is("tree")) {
+      for (const line of layerTree(all, allImages, containers)) await call.out(`${line}\n`);
+      return 0;
+    }
     for (const layer of all) {
       const lines = [layer.id];
       if (!call.flags.is("quiet")) {
