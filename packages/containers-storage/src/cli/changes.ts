@@ -63,11 +63,12 @@ function changesOf(chain: readonly PlacedLayer[]): FoundChange[] {
       const kind = opaque ? 2 : kindOf(path, stat, lowers);
       if (kind === undefined) continue;
       // What is above an addition or a removal was changed too.
-      for (let at = path.indexOf("/"); at >= 0 && kind !== 0; at = path.indexOf("/", at + 1)) {
-        const above = path.slice(0, at) as ByteString;
-        if (said.has(above)) continue;
-        said.add(above);
-        found.push({ path: above, kind: 0 });
+      if (kind !== 0) {
+        for (const above of abovePath(path)) {
+          if (said.has(above)) continue;
+          said.add(above);
+          found.push({ path: above, kind: 0 });
+        }
       }
       if (stat.type === "directory") said.add(path);
       found.push({ path, kind });
@@ -93,6 +94,12 @@ function kindOf(path: ByteString, stat: FileStat, lowers: readonly Dir[]): Kind 
     return same ? undefined : 0;
   }
   return 1;
+}
+
+/** The directories above a path, outermost first. */
+function* abovePath(path: ByteString): Generator<ByteString> {
+  for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1))
+    yield path.slice(0, at) as ByteString;
 }
 
 /** As a walk that lists each directory by name meets them. */
