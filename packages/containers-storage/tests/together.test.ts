@@ -26,7 +26,7 @@ afterAll(() => lab.close());
 
 /** What happens when somebody else was faster. */
 const EXPECTED =
-  /image not known|no such image|not found in local|does not exist|layer not known|identifier is not an image|image-not-found|layer-not-found|unable to find|reading manifest|in use|is mounted|layer-incomplete|is not there any more|locating item/i;
+  /image not known|no such image|not found in local|does not exist|layer not known|identifier is not an image|image-not-found|layer-not-found|unable to find|reading manifest|in use|is mounted|layer-incomplete|is not there any more|locating item|is not a layer, image, or container/i;
 
 describe.skipIf(missing !== undefined)(`together${missing === undefined ? "" : ` (${missing})`}`, () => {
   test("pull, tag, delete, mount and check at random from four processes", async () => {
