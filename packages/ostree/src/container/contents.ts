@@ -1,4 +1,4 @@
-import type { Content, ContentSource } from "@bootc-store/backend";
+import type { Content, ContentSource, TallyBuilder } from "@bootc-store/backend";
 import type { ByteString } from "@bootc-store/core";
 import { type Dir, Hasher } from "@bootc-store/linux";
 import type { ExternalContent, FileContent } from "@bootc-store/tree";
@@ -20,13 +20,15 @@ const IN_MEMORY = 1 << 20;
 export class LayerContents implements ContentSource {
   readonly #transaction: Transaction;
   readonly #known: KnownContents;
+  readonly #tally: TallyBuilder;
   readonly #files: { readonly dir: Dir; readonly name: ByteString }[] = [];
   /** Objects that were made before it was known whether they are wanted. */
   readonly #early = new Set<Checksum>();
 
-  constructor(transaction: Transaction, known: KnownContents) {
+  constructor(transaction: Transaction, known: KnownContents, tally: TallyBuilder) {
     this.#transaction = transaction;
     this.#known = known;
+    this.#tally = tally;
   }
 
   /** What stands for a content in the tree of its layer. `info` is what the layer says of the file. */
@@ -37,6 +39,7 @@ export class LayerContents implements ContentSource {
     }
     const written = await this.#store(content, info);
     if (written.how !== "reused") this.#early.add(written.checksum);
+    this.#tally.add(written.how === "reused" ? "reused" : "copied", written.size);
     this.#known.set(written.checksum, info, written.checksum);
     return { kind: "external", key: written.checksum };
   }

@@ -171,7 +171,7 @@ class ImageImport {
     this.#layout = layout;
     this.#documents = documents;
     this.#options = options;
-    this.#contents = new LayerContents(transaction, this.#known);
+    this.#contents = new LayerContents(transaction, this.#known, this.#tally);
     this.#cache = new LayerCache(transaction.repo);
     this.#objects = objectsOf(transaction);
   }

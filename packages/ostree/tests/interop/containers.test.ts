@@ -1,5 +1,14 @@
 // Container images against what the real program made of them: refs, checksums, metadata, trees, and what it refused.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -20,6 +29,7 @@ import {
   removeUnusedLayers,
   unescapeFromRef,
 } from "../../src/container/index.ts";
+import { verifyRepo } from "../../src/backend/verify.ts";
 import { Repo, type RepoMode } from "../../src/index.ts";
 import { makeRepo } from "./helpers.ts";
 
@@ -213,6 +223,10 @@ describe.skipIf(missing !== undefined)(`one image after another (${missing ?? "r
       layersImported,
       created,
     ];
+    const first = await importRecorded(repo, "oci:/oci/plain:one");
+    expect(first.content.copied.files).toBeGreaterThan(10);
+    removeImages(repo, ["oci:/oci/plain:one"]);
+    removeUnusedLayers(repo);
     const pull = async (tag: string) => counts(await importRecorded(repo, `oci:/oci/plain:${tag}`));
     expect(await pull("v1")).toEqual([0, 3, true]);
     expect(await pull("v1")).toEqual([3, 0, false]);
@@ -265,3 +279,27 @@ describe.skipIf(missing !== undefined)(`one image after another (${missing ?? "r
     );
   });
 });
+
+describe.skipIf(missing !== undefined)(
+  `repositories that the real program made (${missing ?? "recorded"})`,
+  () => {
+    const recorded = existsSync(join(RECORDED, "repos")) ? readdirSync(join(RECORDED, "repos")).sort() : [];
+    test.each(recorded)("%s opens, lists, passes fsck, and takes another image", async (name) => {
+      const at = join(top, "repo");
+      mkdirSync(at);
+      const archive = join(RECORDED, "repos", name);
+      execFileSync("tar", ["--xattrs", "--xattrs-include=*", "--numeric-owner", "-xzf", archive, "-C", at]);
+      using dir = Dir.openHost(utf8(at));
+      using repo = Repo.open(dir.duplicate(), { pool });
+      const [image, ...others] = listImages(repo);
+      expect(others).toEqual([]);
+      const tag = /^([a-z]+)-(.*?)-bare/.exec(name);
+      expect(image?.reference).toBe(`oci:/oci/${tag?.[1]}:${tag?.[2]}`);
+      for await (const finding of verifyRepo(repo)) expect(finding).toBeUndefined();
+      // It knows the image for its own, and what it shares with others.
+      expect(await importRecorded(repo, image?.reference ?? "")).toMatchObject({ created: false });
+      await importRecorded(repo, "oci:/oci/plain:v2");
+      await lab.peers.ostree.succeed([`--repo=${at}`, "fsck", "-q"]);
+    });
+  },
+);
