@@ -97,4 +97,9 @@ export const ostreeErrors = defineErrors("ostree", {
     meaning: "An image is not signed as its reference wants it, or that cannot be checked.",
   },
   "content-size": { kind: "corrupt", meaning: "A content has more or fewer bytes than were announced." },
+  "sysroot-invalid": {
+    kind: "corrupt",
+    meaning: "A sysroot's boot entries or links are not as ostree writes them.",
+  },
+  "deployment-not-found": { kind: "not-found", meaning: "A sysroot does not have a deployment." },
 });

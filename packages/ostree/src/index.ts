@@ -52,3 +52,14 @@ export { checkRefName, isRefName, parseRefspec, printRefspec, type Refspec } fro
 export { type FoundRef, HEADS, type RefOwner, Refs } from "./repo/refs.ts";
 export { type OpenOptions, Repo } from "./repo/repo.ts";
 export { Transaction, type TransactionOptions, type TransactionStats } from "./repo/transaction.ts";
+export { type BootDirectory, listBootDirectories } from "./sysroot/boot-directories.ts";
+export { type OstreeBootEntry } from "./sysroot/boot-entries.ts";
+export {
+  type Deployment,
+  deploymentBaseName,
+  type DeploymentName,
+  deploymentPath,
+  type Unlocked,
+} from "./sysroot/deployment.ts";
+export { type LoaderTexts, readLoaderTexts } from "./sysroot/loader-texts.ts";
+export { type Neighbours, type OpenSysrootOptions, Sysroot } from "./sysroot/sysroot.ts";

@@ -1,6 +1,7 @@
 import type { Backend } from "@bootc-store/backend";
 import { type Log, utf8 } from "@bootc-store/core";
 import type { Dir } from "@bootc-store/linux";
+import { type Deployment, Sysroot } from "@bootc-store/ostree";
 
 import type { ComposefsCmdline } from "./composefs-cmdline.ts";
 import type { Environment } from "./environment.ts";
@@ -8,10 +9,12 @@ import { storageErrors } from "./errors.ts";
 import { getPhysicalRootAndRun, type ReadOnlyQuestions } from "./physical-root.ts";
 import { type BootloaderKind, type Esp, type EspAccess, Storage, type StoreOpeners } from "./storage.ts";
 
-/** A system booted by ostree: its locked sysroot. */
+/** A system booted by ostree: its repository, and the deployment that runs. */
 export interface BootedOstree {
   readonly kind: "ostree";
-  readonly sysroot: Backend;
+  readonly repository: Backend;
+  readonly stateroot: string;
+  readonly deployment: Deployment;
 }
 
 /** A system booted from composefs: its repository, and what it was booted with. */
@@ -41,10 +44,17 @@ export interface BootedOptions {
 /** The storage of the running system. */
 export class BootedStorage extends Storage {
   readonly #environment: Environment;
+  /** The root that the system runs on. */
+  readonly #host: Dir;
 
-  private constructor(environment: Environment, options: ConstructorParameters<typeof Storage>[0]) {
+  private constructor(
+    environment: Environment,
+    host: Dir,
+    options: ConstructorParameters<typeof Storage>[0],
+  ) {
     super(options);
     this.#environment = environment;
+    this.#host = host.duplicate();
   }
 
   /**
@@ -70,7 +80,7 @@ export class BootedStorage extends Storage {
       physicalRoot[Symbol.dispose]();
       throw error;
     }
-    return new BootedStorage(environment, {
+    return new BootedStorage(environment, host, {
       physicalRoot,
       physicalRootPath: "/sysroot",
       run,
@@ -93,9 +103,28 @@ export class BootedStorage extends Storage {
           cmdline: environment.cmdline,
         };
       case "ostree-booted":
-        return { kind: "ostree", sysroot: await this.openOstree() };
+        return await this.#bootedOstree();
       default:
         throw storageErrors.error("not-booted", "System not booted via bootc");
     }
+  }
+
+  async #bootedOstree(): Promise<BootedOstree> {
+    using sysroot = Sysroot.open(this.physicalRoot.duplicate(), { root: this.#host, run: this.run });
+    const deployment = sysroot.booted;
+    if (deployment === undefined) {
+      throw storageErrors.error("not-booted", "Unexpectedly missing booted deployment");
+    }
+    return {
+      kind: "ostree",
+      repository: await this.openOstree(),
+      stateroot: deployment.stateroot,
+      deployment,
+    };
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    this.#host[Symbol.dispose]();
+    await super[Symbol.asyncDispose]();
   }
 }

@@ -2,7 +2,11 @@ import { statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 
 import type { Backend } from "@bootc-store/backend";
+import { utf8 } from "@bootc-store/core";
+import { Repo } from "@bootc-store/ostree";
+import { gvariant, variant } from "@bootc-store/ostree/gvariant";
 import { MemoryBackend } from "@bootc-store/testkit";
+import { emptyTree } from "@bootc-store/tree";
 import { describe, expect, expectTypeOf, test } from "vitest";
 
 import {
@@ -206,7 +210,76 @@ describe("the booted system", () => {
       bootDir: undefined,
       esp: undefined,
     });
-    expect(await storage?.kind()).toMatchObject({ kind: "ostree", sysroot: { kind: "ostree" } });
+    // The root is no sysroot.
+    await expect(storage?.kind()).rejects.toMatchObject({ code: "ostree/repo-not-found" });
+  });
+
+  test("ostree: repository, stateroot and deployment", async () => {
+    using root = plant({ "sysroot/ostree/repo": null, run: null });
+    const { dir } = root;
+    const branch = "os";
+    let checksum: string;
+    {
+      using repo = Repo.ensure(dir.openDir(utf8("sysroot/ostree/repo")), { mode: "bare-user" });
+      const contents = {
+        openContent: () => {
+          throw new Error("there is no content");
+        },
+      };
+      ({ id: checksum } = await repo.writeTree({ tree: emptyTree(), contents }, { branch, timestamp: 0 }));
+    }
+    const deployment = `ostree/deploy/lab/deploy/${checksum}.0`;
+    const kernel = "ab".repeat(32);
+    const link = `ostree/boot.0.1/lab/${kernel}`;
+    for (const path of [deployment, link, "boot/loader.0/entries"])
+      dir.ensureDir(utf8(`sysroot/${path}`), { parents: true });
+    dir.symlink(utf8(`../../../deploy/lab/deploy/${checksum}.0`), utf8(`sysroot/${link}/0`));
+    dir.symlink(utf8("boot.0.1"), utf8("sysroot/ostree/boot.0"));
+    dir.symlink(utf8("loader.0"), utf8("sysroot/boot/loader"));
+    const write = (path: string, bytes: Uint8Array): void => {
+      const slash = path.lastIndexOf("/");
+      using parent = dir.openDir(utf8(path.slice(0, slash)));
+      parent.atomicWrite(utf8(path.slice(slash + 1)), bytes);
+    };
+    const entry = `version 1\noptions ostree=/ostree/boot.0/lab/${kernel}/0 quiet\n`;
+    write("sysroot/boot/loader.0/entries/ostree-1.conf", Buffer.from(entry));
+    write(
+      `sysroot/${deployment}.origin`,
+      Buffer.from("[origin]\ncontainer-image-reference=ostree-unverified-registry:example.invalid/os\n"),
+    );
+    const open = async () => {
+      const storage = await BootedStorage.open({
+        host: dir,
+        environment: { kind: "ostree-booted" },
+        espAccess: "read-only",
+        openers,
+      });
+      if (storage === undefined) throw new Error("nothing is booted");
+      return storage;
+    };
+    // Booted with ostree, but from elsewhere.
+    write("run/ostree-booted", Buffer.from(""));
+    {
+      await using storage = await open();
+      await expect(storage.kind()).rejects.toMatchObject({ code: "storage/not-booted" });
+    }
+    const { dev, ino } = dir.stat(utf8(`sysroot/${deployment}`));
+    const packed =
+      (BigInt(dev.major) << 8n) | (BigInt(dev.minor) & 0xffn) | (BigInt(dev.minor & ~0xff) << 12n);
+    const mark = gvariant("a{sv}").encode([["backing-root-device-inode", variant("(tt)", [packed, ino])]]);
+    write("run/ostree-booted", mark);
+    await using storage = await open();
+    const kind = await storage.kind();
+    expect(kind).toMatchObject({
+      kind: "ostree",
+      repository: { kind: "ostree" },
+      stateroot: "lab",
+      deployment: { checksum, serial: 0, booted: true, index: 0, bootChecksum: kernel },
+    });
+    if (kind.kind !== "ostree") throw new Error("the wrong kind");
+    expect(kind.deployment.origin?.get("origin", "container-image-reference")).toBe(
+      "ostree-unverified-registry:example.invalid/os",
+    );
   });
 
   test.each([

@@ -5,6 +5,7 @@ export const COMMANDS: ReadonlyMap<string, () => Promise<OstreeCommand>> = new M
   string,
   () => Promise<OstreeCommand>
 >([
+  ["admin", async () => (await import("./admin.ts")).admin],
   ["cat", async () => (await import("./inspect.ts")).cat],
   ["checkout", async () => (await import("./checkout.ts")).checkoutCommand],
   ["checksum", async () => (await import("./checksum.ts")).checksum],

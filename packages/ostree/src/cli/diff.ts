@@ -59,7 +59,7 @@ export const diff = command({
     using left = side(a);
     using right = side(b);
     const found: Found = { modified: [], removed: [], added: [] };
-    await compare(left, right, left.root, right.root, found);
+    await compareSides(left, right, left.root, right.root, found);
     for (const path of found.modified) await cli.line(`M    ${path}`);
     for (const path of found.removed) await cli.line(`D    ${path}`);
     for (const path of found.added) await cli.line(`A    ${path}`);
@@ -73,7 +73,7 @@ function storedSize(repo: Repo, key: string): number {
   return object.storedSize;
 }
 
-interface Found {
+export interface Found {
   readonly modified: string[];
   readonly removed: string[];
   readonly added: string[];
@@ -93,7 +93,7 @@ interface Side extends Disposable {
   shown(path: ByteString): string;
 }
 
-async function compare(a: Side, b: Side, left: Node, right: Node, found: Found): Promise<void> {
+export async function compareSides(a: Side, b: Side, left: Node, right: Node, found: Found): Promise<void> {
   const before = a.children(left);
   const after = b.children(right);
   for (const [name, node] of before) {
@@ -107,7 +107,7 @@ async function compare(a: Side, b: Side, left: Node, right: Node, found: Found):
       continue;
     }
     if ((await a.identity(node)) !== (await b.identity(other))) found.modified.push(a.shown(node.path));
-    if (node.kind === "directory") await compare(a, b, node, other, found);
+    if (node.kind === "directory") await compareSides(a, b, node, other, found);
   }
   for (const [name, node] of after) if (!before.has(name)) added(b, node, found);
 }
@@ -170,7 +170,7 @@ class CommitSide implements Side {
   [Symbol.dispose](): void {}
 }
 
-class DirectorySide implements Side {
+export class DirectorySide implements Side {
   readonly root: Node = { name: "" as ByteString, path: "" as ByteString, kind: "directory" };
   readonly #dir: Dir;
   readonly #noXattrs: boolean;
