@@ -326,7 +326,7 @@ describe("the booted system", () => {
     const name = (kind: BootedStorageKind): string => {
       switch (kind.kind) {
         case "ostree":
-          return kind.sysroot.kind;
+          return kind.repository.kind;
         case "composefs":
           return kind.cmdline.digest;
         default:

@@ -38,6 +38,7 @@ export const admin = command({
     if (name === undefined) return await printCurrentDir(cli, sysroot, path);
     if (name === "config-diff") return await configDiff(cli, sysroot, options.os);
     if (options["is-default"]) {
+      if (sysroot.deployments.length === 0) throw new OstreeFailure("Not in a booted OSTree system");
       await cli.line(sysroot.deployments[0]?.booted === true ? "default" : "not-default");
       return;
     }

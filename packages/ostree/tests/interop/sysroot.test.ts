@@ -73,7 +73,7 @@ async function both(argv: readonly string[], cwd: string): Promise<void> {
   );
 }
 
-const whole = TARS.length > 0 && isRoot && lab.peers.ostree.available;
+const whole = TARS.length > 0 && isRoot() && lab.peers.ostree.available;
 
 describe.skipIf(!whole)("at rest, as the tool says", () => {
   test.for(TARS)("%s", async (tar) => {
@@ -167,7 +167,7 @@ function bootedStates(): { name: string; tar: string; booted: string; stateroot:
 
 const STATES = TARS.length === 0 ? [] : bootedStates();
 
-describe.skipIf(!isRoot || STATES.length === 0)("booted, as recorded", () => {
+describe.skipIf(!isRoot() || STATES.length === 0)("booted, as recorded", () => {
   test("there are states to compare", () => expect(STATES.length).toBeGreaterThanOrEqual(6));
 
   test.for(STATES)("$name", ({ tar, booted, stateroot, said }) => {
