@@ -55,6 +55,10 @@ export const containersStorageErrors = defineErrors("containers-storage", {
   },
   "layer-depth": { kind: "unsupported", meaning: "An image has more layers than overlay can stack." },
   "big-data-missing": { kind: "corrupt", meaning: "A record names a big data item that is not there." },
+  "signatures-invalid": {
+    kind: "corrupt",
+    meaning: "What an image's metadata says of its signatures is not so.",
+  },
   "bound-image-invalid": { kind: "corrupt", meaning: "A bound image is not declared as it should be." },
   "staging-exhausted": { kind: "io", meaning: "No name for a staging directory could be had." },
 });

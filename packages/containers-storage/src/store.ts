@@ -28,6 +28,7 @@ import type {
 } from "@bootc-store/backend";
 import { type Digest, type Finding, type OperationOptions, throwIfAborted, utf8 } from "@bootc-store/core";
 import { createPool, type Dir, type Pool } from "@bootc-store/linux";
+import type { ExactDocument } from "@bootc-store/oci";
 import { mergeTrees, overlayRules, type Tree } from "@bootc-store/tree";
 
 import { type DeletedImage, deleteImages, deleteLayer } from "./delete.ts";
@@ -38,6 +39,8 @@ import { normalName } from "./format/image-name.ts";
 import { digestsOf, type ImageRecord } from "./format/images-json.ts";
 import { layerId } from "./format/layer-id.ts";
 import { defined, isIncomplete, type LayerRecord } from "./format/layers-json.ts";
+import { SIGNATURES, signatureKey, signatureSizes, splitSignatures } from "./format/signatures.ts";
+import { readBigData } from "./big-data.ts";
 import { commitLayers, StagedLayer } from "./layers-write.ts";
 import { applyGc, listRoots, planGc } from "./gc.ts";
 import { initStore } from "./init.ts";
@@ -77,6 +80,10 @@ export interface CsWriteLayerOptions extends AdoptOptions {
 export interface CsWriteImageOptions extends ImageWriteOptions {
   /** See `WriteImageOptions.sync`. */
   readonly sync?: boolean;
+  /** Of the manifest, each in the form in which containers/image keeps it. Without them, those that are there stay. */
+  readonly signatures?: readonly Uint8Array[];
+  /** The index by which the manifest was found, kept beside it. Throws `containers-storage/image-invalid` unless it names it. */
+  readonly index?: ExactDocument;
 }
 
 /** A graph root, with its run root and the additional stores it may read from. */
@@ -326,6 +333,28 @@ export class ContainersStorage
     const found = await this.#lookup.findImage(reference, options?.signal);
     if (found === undefined) return undefined;
     return openImageRecord(found.root, found.record, await this.#lookup.chain(found.record.layer, options));
+  }
+
+  /**
+   * The signatures that were stored with an image, of its own manifest or of that with a digest; none if there are none.
+   * Throws `containers-storage/image-not-found`, `signatures-invalid`.
+   */
+  async readSignatures(
+    reference: string,
+    options: OperationOptions & { readonly manifest?: Digest } = {},
+  ): Promise<readonly Uint8Array[]> {
+    const { manifest, signal } = options;
+    const found = await this.#lookup.findImage(reference, signal);
+    if (found === undefined) {
+      throw containersStorageErrors.error("image-not-found", `image not known: ${reference}`, {
+        context: { ref: reference },
+      });
+    }
+    const { root, record } = found;
+    const sizes = signatureSizes(record.metadata, manifest);
+    if (sizes.length === 0) return [];
+    const key = manifest === undefined ? SIGNATURES : signatureKey(manifest);
+    return splitSignatures(readBigData(root.places, "images", record.id, key), sizes);
   }
 
   /** Names are normalised; what another image is called it is not called any more. */

@@ -9,6 +9,7 @@ import {
   type WrittenImage,
 } from "@bootc-store/backend";
 import {
+  concatBytes,
   crashPoint,
   type Digest,
   equalDigests,
@@ -19,6 +20,7 @@ import {
 } from "@bootc-store/core";
 import type { Pool } from "@bootc-store/linux";
 import {
+  type ExactDocument,
   type ImageConfig,
   layerCompression,
   type Manifest,
@@ -36,6 +38,7 @@ import type { ImageRecord } from "../format/images-json.ts";
 import { layerId } from "../format/layer-id.ts";
 import { defined } from "../format/layers-json.ts";
 import { timeNow } from "../format/record.ts";
+import { SIGNATURES, signatureKey, withSignatureSizes } from "../format/signatures.ts";
 import { withRecord } from "../image-records.ts";
 import {
   commitLayers,
@@ -56,6 +59,10 @@ export interface WriteImageOptions extends ImageWriteOptions {
   readonly additional: readonly StoreRoot[];
   /** Everything is on the device before the records name it. Default: as the real library, which leaves that to the kernel. */
   readonly sync?: boolean;
+  /** Of the manifest, each in the form in which containers/image keeps it. Without them, those that are there stay. */
+  readonly signatures?: readonly Uint8Array[];
+  /** The index by which the manifest was found, kept beside it. */
+  readonly index?: ExactDocument;
 }
 
 export async function writeImage(
@@ -67,6 +74,7 @@ export async function writeImage(
   const { signal } = options;
   throwIfAborted(signal);
   const facts = checkDocuments(image);
+  if (options.index !== undefined) checkIndex(options.index, image.manifest.digest);
   const plan = planLayers(facts.config.diffIds);
   const tally = new TallyBuilder();
   using cleanup = new Cleanup();
@@ -142,6 +150,13 @@ function checkDocuments(image: Image): Facts {
     throw invalid(`the manifest has ${manifest.layers.length} layers and the config ${layers.length}`);
   }
   return { manifest, config };
+}
+
+/** That an index is one, has the digest it is known by, and names the manifest. */
+function checkIndex(document: ExactDocument, manifest: Digest): void {
+  const index = parseManifest(document.bytes, document);
+  if (index.kind === "index" && index.entries.some(({ digest }) => equalDigests(digest, manifest))) return;
+  throw invalid(`the document ${printDigest(document.digest)} is no index that names the manifest`);
 }
 
 interface PlannedLayer {
@@ -279,12 +294,21 @@ async function commitImage(
       });
     }
     const { digest } = image.manifest;
-    let record = existing ?? newImage(id, digest, top, facts.config.created);
-    const items = [
+    const { index, signatures = [] } = options;
+    let record = existing ?? newImage(id, index?.digest ?? digest, top, facts.config.created);
+    const items: readonly (readonly [key: string, bytes: Uint8Array])[] = [
       [printDigest(image.config.digest), image.config.bytes],
+      ...(index === undefined ? [] : [[`manifest-${printDigest(index.digest)}`, index.bytes] as const]),
       [`manifest-${printDigest(digest)}`, image.manifest.bytes],
       ["manifest", image.manifest.bytes],
-    ] as const;
+      ...[SIGNATURES, signatureKey(digest)]
+        .filter(() => signatures.length > 0)
+        .map((key) => [key, concatBytes(signatures)] as const),
+    ];
+    const metadata =
+      signatures.length === 0
+        ? (existing?.metadata ?? "{}")
+        : withSignatureSizes(existing?.metadata, digest, signatures);
     const before = items.map(([key]) =>
       existing?.bigDataNames.includes(key) === true ? readBigData(root.places, "images", id, key) : undefined,
     );
@@ -297,7 +321,7 @@ async function commitImage(
       const names = uniqueNames([...(options.names ?? []), ...record.names]);
       const namesHistory =
         options.names === undefined ? record.namesHistory : nextHistory(record.namesHistory, names);
-      record = { ...record, names, namesHistory, metadata: record.metadata ?? "{}" };
+      record = { ...record, names, namesHistory, metadata };
       change.saveImages(withRecord(change.images.records, record));
     } catch (error) {
       await undo(error, () => {
