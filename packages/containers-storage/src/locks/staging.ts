@@ -55,13 +55,18 @@ export class StagingDir implements Disposable {
     );
   }
 
-  /** Removes what is left of it: the directory, then its lock file, and only then gives up the lock. */
+  /**
+   * Removes what is left of it: the directory, then its lock file, and only then gives up the lock. What cannot be removed
+   * belongs to nobody from then on, so the next who opens the store removes it: that must not fail what has been done.
+   */
   [Symbol.dispose](): void {
     if (!this.#lifetime.end()) return;
     try {
       this.dir[Symbol.dispose]();
       this.#parent.removeAll(utf8(`temp-dir-${this.#suffix}`));
       this.#parent.removeOptional(utf8(`lock-${this.#suffix}`));
+    } catch (error) {
+      if (!isStoreError(error)) throw error;
     } finally {
       this.#lock[Symbol.dispose]();
     }
