@@ -16,6 +16,7 @@ test("the public names change on purpose only", () => {
       "parseDumpC",
       "parseDumpRs",
       "printDump",
+      "printDumpLine",
       "readImage",
       "settleNames",
       "splitDevice",

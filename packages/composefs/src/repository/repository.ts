@@ -237,13 +237,21 @@ async function openExisting(directory: Dir, options: InitOptions): Promise<Repos
   }
 }
 
-async function matching(repository: Repository, { algorithm, erofs }: InitOptions): Promise<Repository> {
-  const { meta } = repository;
+async function matching(repository: Repository, options: InitOptions): Promise<Repository> {
+  try {
+    requireKind(repository.meta, options);
+    return repository;
+  } catch (error) {
+    await repository[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function requireKind(meta: RepositoryMeta, { algorithm, erofs }: InitOptions): void {
   const other =
     (algorithm !== undefined && meta.algorithm !== algorithm) ||
     (erofs !== undefined && meta.erofs.default !== erofs);
-  if (!other) return repository;
-  await repository[Symbol.asyncDispose]();
+  if (!other) return;
   throw composefsErrors.error(
     "already-initialized",
     "there is a repository of another algorithm or image format already",
@@ -307,8 +315,10 @@ function metaOfOld(dir: Dir, options: OpenOptions): { meta: RepositoryMeta; secu
   return { meta: freshMeta(found.algorithm), secure: found.secure };
 }
 
-function upgradeOld(dir: Dir, options: OpenOptions): RepositoryMeta {
+function upgradeOld(dir: Dir, options: InitOptions): RepositoryMeta {
   const { meta, secure } = metaOfOld(dir, options);
+  // One of another kind than is wanted is refused, and stays as it is.
+  requireKind(meta, options);
   // Who may only read takes it for what it is, and leaves it as it is.
   if (whyReadOnly(dir, meta, options) === undefined) writeMeta(dir, meta, secure);
   return meta;

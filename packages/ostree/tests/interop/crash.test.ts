@@ -251,11 +251,8 @@ describe.skipIf(missing !== undefined)(named("media"), () => {
     const argv = ["--repo=repo", "commit", "-b", "new", "--tree=dir=tree"];
     const ours = await runOurs(fs.path, argv);
     const theirs = await ostree.run(argv, { cwd: fs.path });
-    // ostree says besides which of its functions saw it.
-    expect([ours.code, ours.err]).toEqual([
-      theirs.code,
-      theirs.errorText.replace("Writing content object: ", ""),
-    ]);
+    // How much is missing depends on which content is the first that does not fit.
+    expect(ours.code).toBe(theirs.code);
     expect(ours.err).toMatch(/min-free-space-percent '99%' would be exceeded/);
     expect(theirs.errorText).toMatch(/min-free-space-percent '99%' would be exceeded/);
     await expectSound(fs.path, "refused");
