@@ -68,13 +68,14 @@ export async function applyRootGc(
  */
 export async function deployed(root: Dir, { signal }: OperationOptions = {}): Promise<Root[]> {
   const report = await detectRoot(root, signal === undefined ? {} : { signal });
+  requireReadable(report);
   return [...rootsOfComposefs(report), ...rootsOfOstree(report)];
 }
 
 /** Where deployments lie. Damage there means that not all of them may be known. */
 const DEPLOYMENTS = /^(?:state|ostree\/deploy)(?:\/|$)/;
 
-function rootsOfComposefs({ deployments, findings }: RootReport): Root[] {
+function requireReadable({ findings }: RootReport): void {
   const doubtful = findings.find(
     ({ subject, severity }) => severity === "error" && DEPLOYMENTS.test(subject.path ?? ""),
   );
@@ -85,6 +86,9 @@ function rootsOfComposefs({ deployments, findings }: RootReport): Root[] {
       { context: { finding: doubtful.code, path: doubtful.subject.path ?? "" } },
     );
   }
+}
+
+function rootsOfComposefs({ deployments }: RootReport): Root[] {
   const all = deployments.composefs.map(({ id, imageReference, bootType, manifestDigest }) => {
     const digest = manifestDigest === null ? undefined : parseDigestOptional(manifestDigest);
     return {
