@@ -15,6 +15,7 @@ const steps: (() => boolean)[] = [
   () => step("lint", "oxlint", ["--deny-warnings"]),
   () => step("unused files, exports and dependencies", "knip", ["--no-config-hints"]),
   () => step("what the project may say and hold", "node", ["tools/hygiene.ts"]),
+  () => step("the program in one piece", "node", ["tools/bundle.ts"]),
   packedManifests,
 ];
 

@@ -169,6 +169,8 @@ const into = mkdtempSync(join(tmpdir(), "bootc-store-packed-"));
 try {
   const built = run("tsc", ["-b"]);
   if (built.code !== 0) throw new Error(built.output);
+  const bundled = run("node", ["tools/bundle.ts"]);
+  if (bundled.code !== 0) throw new Error(bundled.output);
   const publics = workspacePackages().filter((each) => each.manifest.private !== true);
   const tarballs = new Map(publics.map((each) => [each.manifest.name, pack(each, into)]));
   for (const version of NODES) {

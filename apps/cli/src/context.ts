@@ -85,7 +85,9 @@ export class AppContext implements CommandContext, AsyncDisposable {
       env: this.env,
       log: this.log,
       signal: this.signal,
-      stdin: process.stdin,
+      get stdin() {
+        return process.stdin;
+      },
       pool: () => this.pool(),
       cwd: this.cwd,
       openDir: (path) => this.openDir(path),

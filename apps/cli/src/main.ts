@@ -14,6 +14,10 @@ if (
 ) {
   process.stdout.write(`${version}\n`);
 } else {
+  void runRest();
+}
+
+async function runRest(): Promise<void> {
   const { run } = await import("./run.ts");
-  process.exitCode = await run(calledBy, args, version);
+  process.exitCode = await run({ calledBy, args, version, main: import.meta.url });
 }

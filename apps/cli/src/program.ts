@@ -17,14 +17,13 @@ const MODULES: readonly CommandModule[] = [
   standInCommands,
   copyCommand,
   doctorCommand,
-  dropinsCommand,
 ];
 
 /** Runs a command and returns its exit code. */
 export async function runProgram(
   args: readonly string[],
   context: AppContext,
-  version: string,
+  { version, main }: { readonly version: string; readonly main: string },
 ): Promise<number> {
   const program = new Command("bootc-store")
     .description(
@@ -36,7 +35,7 @@ export async function runProgram(
     .showHelpAfterError("Try --help for how to use it.")
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "bootc-store: ")) });
-  for (const module of MODULES) module.register(program, context);
+  for (const module of [...MODULES, dropinsCommand(main)]) module.register(program, context);
   try {
     await program.parseAsync(args, { from: "user" });
   } catch (error) {

@@ -7,7 +7,15 @@ import { printable, renderError, StoreError } from "@bootc-store/core";
 import { AppContext } from "./context.ts";
 import { calledAs, runDropIn } from "./drop-ins.ts";
 
-export async function run(calledBy: string, args: readonly string[], version: string): Promise<number> {
+export interface Call {
+  readonly calledBy: string;
+  readonly args: readonly string[];
+  readonly version: string;
+  /** The URL of the program's entry. */
+  readonly main: string;
+}
+
+export async function run({ calledBy, args, version, main }: Call): Promise<number> {
   // Compiled code is kept between runs where Node may write; without it a start is only slower.
   enableCompileCache();
   const { name, rest } = calledAs(calledBy, args);
@@ -27,7 +35,7 @@ export async function run(calledBy: string, args: readonly string[], version: st
   try {
     if (name !== "bootc-store") return await runDropIn(name, rest, context);
     const { runProgram } = await import("./program.ts");
-    return await runProgram(rest, context, version);
+    return await runProgram(rest, context, { version, main });
   } catch (error) {
     return report(error);
   } finally {

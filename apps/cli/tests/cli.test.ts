@@ -239,12 +239,12 @@ describe("stand-ins", () => {
     );
   });
 
-  test.skipIf(!existsSync(join(import.meta.dirname, "../dist/main.js")))(
+  test.skipIf(!existsSync(join(import.meta.dirname, "../bundle/main.js")))(
     "run from any directory (needs a build)",
     () => {
       const built = spawnSync(
         process.execPath,
-        [join(import.meta.dirname, "../dist/main.js"), "dropins", join(base, "bin")],
+        [join(import.meta.dirname, "../bundle/main.js"), "dropins", join(base, "bin")],
         {
           encoding: "utf8",
           env: { ...process.env, NODE_OPTIONS: "--conditions=@bootc-store/source" },

@@ -64,6 +64,6 @@ export const spin = defineTask(
 
 export const unclonable = defineTask(import.meta.url, "unclonable", () => () => 1);
 
-/** Not exported, so no worker can find it. */
+/** The task itself is not exported, only a copy: a worker finds it by where it was defined. */
 const hidden = defineTask(import.meta.url, "hidden", () => 1);
-export const hiddenTask = { ...hidden, kind: "task" as const, name: "other" };
+export const hiddenTask = { ...hidden };

@@ -7,7 +7,8 @@ import type { Dir } from "@bootc-store/linux";
 
 import { cliErrors, dropInScript, MARK, NAMES, NODE_OPTIONS } from "../drop-ins.ts";
 
-export const dropinsCommand: CommandModule = {
+/** `main` is the URL of the program's entry. */
+export const dropinsCommand = (main: string): CommandModule => ({
   name: "dropins",
   summary: "write executables that stand in for other tools",
   register(parent, context) {
@@ -21,14 +22,14 @@ export const dropinsCommand: CommandModule = {
         const full = resolve(path);
         const dir = context.ensureDir(full);
         for (const name of NAMES) {
-          writeDropIn(dir, name);
+          writeDropIn(dir, name, main);
           context.output({}).line(join(full, name));
         }
       });
   },
-};
+});
 
-function writeDropIn(dir: Dir, name: string): void {
+function writeDropIn(dir: Dir, name: string, main: string): void {
   const found = dir.statOptional(utf8(name));
   const isOurs =
     found?.type === "regular" &&
@@ -46,9 +47,12 @@ function writeDropIn(dir: Dir, name: string): void {
     );
   }
   // Run from its sources the program still points to what was built of them, which starts three times as fast.
-  const built = import.meta.url.endsWith(".ts") ? "../../dist/main.js" : "../main.js";
-  const main = fileURLToPath(new URL(built, import.meta.url));
-  dir.atomicWrite(utf8(name), Buffer.from(dropInScript(name, process.execPath, main, NODE_OPTIONS)), {
-    mode: 0o755,
-  });
+  const built = main.endsWith(".ts") ? new URL("../bundle/main.js", main) : main;
+  dir.atomicWrite(
+    utf8(name),
+    Buffer.from(dropInScript(name, process.execPath, fileURLToPath(built), NODE_OPTIONS)),
+    {
+      mode: 0o755,
+    },
+  );
 }

@@ -1,16 +1,20 @@
-import { existsSync } from "node:fs";
+import { execFileSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import type { Command } from "@bootc-store/lab";
 
-const BUILT = fileURLToPath(new URL("../../../cli/dist/main.js", import.meta.url));
-const SOURCE = fileURLToPath(new URL("../../../cli/src/main.ts", import.meta.url));
+const BUNDLE = fileURLToPath(new URL("../../../cli/bundle/main.js", import.meta.url));
+const TOOL = fileURLToPath(new URL("../../../../tools/bundle.ts", import.meta.url));
 
 /** As its first line asks for. */
 const OPTIONS = ["--max-semi-space-size=2"];
 
-/** The CLI as it is published, where it was built (`pnpm build`), else from its sources, which begin later. */
+let made = false;
+
+/** The CLI as it is published, made anew of the present sources when it is first asked for. */
 export function ourProgram(...args: string[]): Command {
-  return existsSync(BUILT)
-    ? [process.execPath, ...OPTIONS, BUILT, ...args]
-    : [process.execPath, ...OPTIONS, "--conditions=@bootc-store/source", SOURCE, ...args];
+  if (!made) {
+    execFileSync(process.execPath, [TOOL], { stdio: ["ignore", "ignore", "inherit"] });
+    made = true;
+  }
+  return [process.execPath, ...OPTIONS, BUNDLE, ...args];
 }

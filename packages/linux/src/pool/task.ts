@@ -9,8 +9,8 @@ export interface TaskContext {
 }
 
 /**
- * A function that can run on a worker. Input and output cross by structured clone. The worker finds it by importing
- * `module` and taking the export that is a task of this name.
+ * A function that can run on a worker. Input and output cross by structured clone. The worker imports `module`, which
+ * defines its tasks as it is loaded, and takes the one of this name.
  */
 export interface Task<I, O> {
   readonly kind: "task";
@@ -19,8 +19,11 @@ export interface Task<I, O> {
   readonly run: (input: I, context: TaskContext) => O | Promise<O>;
 }
 
+const defined = new Map<string, Task<unknown, unknown>>();
+
 /**
- * Defines a task; the module must export it.
+ * Defines a task. It is known by where it was defined and not by what is exported, so that it is found too where
+ * modules were bundled; in one module, or one bundle, names differ.
  *
  *     export const countBytes = defineTask(import.meta.url, "countBytes", (input: { fd: number }) => ...);
  */
@@ -29,9 +32,16 @@ export function defineTask<I, O>(
   name: string,
   run: (input: I, context: TaskContext) => O | Promise<O>,
 ): Task<I, O> {
-  return { kind: "task", module, name, run };
+  const task: Task<I, O> = { kind: "task", module, name, run };
+  defined.set(keyOf(module, name), task as Task<unknown, unknown>);
+  return task;
 }
 
-export function isTask(value: unknown): value is Task<unknown, unknown> {
-  return typeof value === "object" && value !== null && (value as { kind?: unknown }).kind === "task";
+/** The task of this name that a module defined when it was loaded by this thread. */
+export function definedTask(module: string, name: string): Task<unknown, unknown> | undefined {
+  return defined.get(keyOf(module, name));
+}
+
+function keyOf(module: string, name: string): string {
+  return `${name} ${module}`;
 }

@@ -3,7 +3,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { linuxErrors } from "../errors.ts";
 import { encodeError, type ReplyMessage, type RunMessage, type WorkerSetup } from "./messages.ts";
-import { isTask, type Task } from "./task.ts";
+import { definedTask, type Task } from "./task.ts";
 
 if (parentPort === null) throw new Error("this module is the program of a worker thread");
 const port = parentPort;
@@ -37,9 +37,13 @@ async function handle(message: RunMessage): Promise<void> {
 }
 
 async function findTask(module: string, name: string): Promise<Task<unknown, unknown>> {
-  const exported = (await import(module)) as { [key: string]: unknown };
-  for (const value of Object.values(exported)) if (isTask(value) && value.name === name) return value;
-  throw linuxErrors.error("task-unknown", `${module} does not export a task named ${name}`, {
+  let task = definedTask(module, name);
+  if (task === undefined) {
+    await import(module);
+    task = definedTask(module, name);
+  }
+  if (task !== undefined) return task;
+  throw linuxErrors.error("task-unknown", `${module} does not define a task named ${name}`, {
     context: { module, name },
   });
 }
