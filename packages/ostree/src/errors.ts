@@ -66,6 +66,11 @@ export const ostreeErrors = defineErrors("ostree", {
   "path-not-directory": { kind: "not-found", meaning: "A component of a path is not a directory." },
   "tree-empty": { kind: "usage", meaning: "A tree without a root directory's metadata cannot be committed." },
   "tree-cycle": { kind: "corrupt", meaning: "A directory contains itself, or trees are too deep." },
+  "tree-too-large": { kind: "unsupported", meaning: "A tree has more names than an image is made of." },
+  "composefs-digest-mismatch": {
+    kind: "corrupt",
+    meaning: "A commit's composefs image has another digest than its metadata says.",
+  },
   "kernel-not-found": { kind: "usage", meaning: "A tree to be booted has no kernel, or several." },
   "tar-invalid": { kind: "corrupt", meaning: "An entry of a tar cannot be taken into a commit." },
   "hardlink-impossible": {
@@ -95,6 +100,10 @@ export const ostreeErrors = defineErrors("ostree", {
   "image-not-allowed": {
     kind: "unsupported",
     meaning: "An image is not signed as its reference wants it, or that cannot be checked.",
+  },
+  "policy-invalid": {
+    kind: "corrupt",
+    meaning: "A SELinux policy is switched on and lacks what labels are read from.",
   },
   "content-size": { kind: "corrupt", meaning: "A content has more or fewer bytes than were announced." },
   "sysroot-invalid": {

@@ -4,6 +4,12 @@ export { type CommitDescription, type WriteTreeOptions } from "./commit/options.
 export { MutableTree } from "./commit/mutable-tree.ts";
 export { writeCommit } from "./commit/write-commit.ts";
 export {
+  COMPOSEFS_DIGEST,
+  composefsDigest,
+  composefsImage,
+  type ComposefsImageOptions,
+} from "./composefs/image.ts";
+export {
   BASE_PREFIX,
   cacheUpdate,
   type CachedUpdate,

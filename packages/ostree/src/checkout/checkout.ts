@@ -1,5 +1,6 @@
 import { type ByteString, displayName, throwIfAborted } from "@bootc-store/core";
 import { type Dir, fileKey, syncDescriptor } from "@bootc-store/linux";
+import { TYPE_BITS } from "@bootc-store/tree";
 
 import { ostreeErrors } from "../errors.ts";
 import type { Checksum } from "../format/checksum.ts";
@@ -7,9 +8,10 @@ import type { Dirtree } from "../format/dirtree.ts";
 import type { FileInfo } from "../format/file-info.ts";
 import type { TreeNode } from "../read/tree-path.ts";
 import type { Repo } from "../repo/repo.ts";
-import { checkoutFile, type FileRules, linkable } from "./file.ts";
+import { checkoutFile, type FileRules, type Labels, linkable, withLabel } from "./file.ts";
 import type { CheckoutOptions } from "./options.ts";
-import { type CheckoutGroup, checkoutFiles } from "./task.ts";
+import { type CheckoutGroup, checkoutFiles, type FileToPlace } from "./task.ts";
+import { labelAt, labelsAt } from "./labels.ts";
 import { openUncompressedCache, UncompressedCache } from "./uncompressed-cache.ts";
 
 /** How many files came to be in which way. */
@@ -70,7 +72,7 @@ class Checkout implements Disposable {
     this.#rules = {
       userMode,
       overwrite: options.overwrite ?? "refuse",
-      forceCopy: options.forceCopy ?? false,
+      forceCopy: options.forceCopy === true || options.label !== undefined,
       requireHardlinks: options.requireHardlinks ?? false,
       replaceDirectories: options.whiteouts ?? false,
       ...(this.#cache === undefined ? {} : { cache: this.#cache.fd }),
@@ -130,15 +132,16 @@ class Checkout implements Disposable {
       throw ostreeErrors.error("tree-cycle", `${checksum}: too many directories in one another`);
     this.#counts.directories++;
     if (made) this.#finish.push({ path, info: this.#repo.readDirmeta(meta) });
-    const files: [ByteString, Checksum][] = [];
+    const files: FileToPlace[] = [];
     for (const [name, file] of tree.files) {
       if (this.#options.skip?.has(`/${path === "" ? "" : `${path}/`}${name}` as ByteString) === true)
         continue;
       if (this.#options.whiteouts === true && name.startsWith(DOCKER)) this.#whiteout(into, name);
       else if (this.#options.passthroughWhiteouts === true && name.startsWith(PASSTHROUGH)) {
-        this.#passthrough(into, name, file);
+        this.#passthrough(into, path, name, file);
       } else {
-        files.push([name, file]);
+        const labels = this.#labels(path, name);
+        files.push(labels === undefined ? [name, file] : [name, file, labels]);
         if (this.#cache !== undefined) this.#cachedShards.add(file.slice(0, 2));
       }
     }
@@ -154,7 +157,15 @@ class Checkout implements Disposable {
     }
   }
 
-  async #link(into: Dir, files: readonly (readonly [ByteString, Checksum])[]): Promise<void> {
+  #labels(dir: ByteString | "", name: ByteString): Labels | undefined {
+    return this.#rules.userMode ? undefined : labelsAt(this.#options, dir, name);
+  }
+
+  #label(dir: ByteString | "", name: ByteString | "", mode: number): ByteString | undefined {
+    return this.#rules.userMode ? undefined : labelAt(this.#options, dir, name, mode);
+  }
+
+  async #link(into: Dir, files: readonly FileToPlace[]): Promise<void> {
     for (const [name, checksum] of files) {
       const how = await checkoutFile(this.#repo.reader, into, name, checksum, this.#rules);
       this.#counts[how]++;
@@ -162,7 +173,7 @@ class Checkout implements Disposable {
     }
   }
 
-  #queue(dir: ByteString | "", files: (readonly [ByteString, Checksum])[]): void {
+  #queue(dir: ByteString | "", files: readonly FileToPlace[]): void {
     for (let at = 0; at < files.length; at += BATCH_FILES) {
       const part = files.slice(at, at + BATCH_FILES);
       this.#groups.push({ dir, files: part });
@@ -201,13 +212,13 @@ class Checkout implements Disposable {
     into.removeAll(target);
   }
 
-  #passthrough(into: Dir, name: ByteString, checksum: Checksum): void {
+  #passthrough(into: Dir, path: ByteString | "", name: ByteString, checksum: Checksum): void {
     const target = name.slice(PASSTHROUGH.length) as ByteString;
     if (target === "" || target === "." || target === "..") {
       throw ostreeErrors.error("whiteout-invalid", "Invalid empty whiteout ''");
     }
     using object = this.#repo.openFile(checksum);
-    const { info } = object;
+    const info = withLabel(object.info, this.#label(path, target, TYPE_BITS.char));
     into.mknod(target, "character", { mode: 0o600, device: { major: 0, minor: 0 } });
     if (!this.#rules.userMode) {
       into.setOwner(target, info.uid, info.gid);
@@ -220,7 +231,8 @@ class Checkout implements Disposable {
     this.#cache?.[Symbol.dispose]();
   }
 
-  #finishDir(top: Dir, path: ByteString | "", info: FileInfo): void {
+  #finishDir(top: Dir, path: ByteString | "", own: FileInfo): void {
+    const info = withLabel(own, this.#label(path, "", own.mode));
     using dir = path === "" ? top.duplicate() : top.openDir(path);
     const self = dir.self();
     const only = this.#repo.mode === "bare-user-only" || this.#options.bareUserOnlyDirs === true;

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { inflateRawSync } from "node:zlib";
 import { type ByteString, displayName, isStoreError } from "@bootc-store/core";
 import { cloneFile, copyContent, type Dir, fileKey, TEMP_PREFIX } from "@bootc-store/linux";
+import { SELINUX_XATTR } from "@bootc-store/tree";
 
 import { ostreeErrors } from "../errors.ts";
 import type { Checksum } from "../format/checksum.ts";
@@ -14,6 +15,9 @@ import type { Overwrite } from "./options.ts";
 import { UncompressedCache } from "./uncompressed-cache.ts";
 
 export type HowCheckedOut = "linked" | "cloned" | "copied" | "kept";
+
+/** The labels that a name gets by the policy: of a file, and of a symlink. */
+export type Labels = readonly [file: ByteString | undefined, symlink: ByteString | undefined];
 
 /** What a file's checkout needs to know; crosses to workers. */
 export interface FileRules {
@@ -40,6 +44,7 @@ export async function checkoutFile(
   name: ByteString,
   checksum: Checksum,
   rules: FileRules,
+  labels?: Labels,
 ): Promise<HowCheckedOut> {
   if (rules.overwrite === "add" && into.statOptional(name) !== undefined) return "kept";
   if (!rules.forceCopy) {
@@ -55,13 +60,20 @@ export async function checkoutFile(
   }
   makeRoom(into, name, rules);
   if (isSymlink(object.info)) {
-    placeSymlink(into, name, object.info, rules);
+    placeSymlink(into, name, withLabel(object.info, labels?.[1]), rules);
     return "copied";
   }
   if (rules.cache !== undefined && object.size > 0) {
     return await linkThroughCache(new UncompressedCache(rules.cache), into, name, checksum, object, rules);
   }
-  return await placeCopy(into, name, object, rules);
+  const { info } = object;
+  return await placeCopy(into, name, object, rules, withLabel(info, labels?.[0]));
+}
+
+/** An object's own label stays; the value is as ostree writes it to files, without the NUL byte of commits. */
+export function withLabel(info: FileInfo, label: ByteString | undefined): FileInfo {
+  if (label === undefined || info.xattrs.has(SELINUX_XATTR)) return info;
+  return { ...info, xattrs: info.xattrs.with(SELINUX_XATTR, label) };
 }
 
 async function linkThroughCache(
@@ -188,8 +200,9 @@ async function placeCopy(
   name: ByteString,
   object: FileObject,
   rules: FileRules,
+  info = object.info,
 ): Promise<HowCheckedOut> {
-  const { info, stored, size } = object;
+  const { stored, size } = object;
   using temporary = into.tempFile();
   const { file } = temporary;
   let how: HowCheckedOut = "copied";

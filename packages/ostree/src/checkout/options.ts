@@ -1,5 +1,6 @@
 import type { ByteString } from "@bootc-store/core";
 
+import type { LabelRule } from "../selinux/policy.ts";
 import type { DevinoCache } from "../commit/devino.ts";
 
 /** What a checkout does about names that are taken. Directories that are there always keep their metadata. */
@@ -34,6 +35,11 @@ export interface CheckoutOptions {
   readonly bareUserOnlyDirs?: boolean;
   /** Paths, beginning with a slash, that are left out with all that is below. */
   readonly skip?: ReadonlySet<ByteString>;
+  /**
+   * Labels what has none of its own, but in user mode. `prefix` is the path that the destination has for the policy. Links
+   * nothing, since an object can have only one label.
+   */
+  readonly label?: { readonly rule: LabelRule; readonly prefix: ByteString };
   /** Gets the inodes of files that were linked. */
   readonly devino?: DevinoCache;
   /** Syncs the file system at the end. Default: the repository's setting. */

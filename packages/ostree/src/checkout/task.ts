@@ -4,12 +4,14 @@ import { defineTask, Dir, throwIfCancelled } from "@bootc-store/linux";
 import type { Checksum } from "../format/checksum.ts";
 import type { ObjectPlaces } from "../objects/places.ts";
 import { ObjectReader } from "../objects/reader.ts";
-import { checkoutFile, type FileRules, type HowCheckedOut } from "./file.ts";
+import { checkoutFile, type FileRules, type HowCheckedOut, type Labels } from "./file.ts";
+
+export type FileToPlace = readonly [name: ByteString, checksum: Checksum, labels?: Labels];
 
 export interface CheckoutGroup {
   /** Relative to the destination; empty for itself. */
   readonly dir: ByteString | "";
-  readonly files: readonly (readonly [name: ByteString, checksum: Checksum])[];
+  readonly files: readonly FileToPlace[];
 }
 
 export interface CheckoutFilesInput {
@@ -31,8 +33,8 @@ export const checkoutFiles = defineTask(
     for (const { dir, files } of input.groups) {
       throwIfCancelled(signal);
       using into = dir === "" ? top.duplicate() : top.openDir(dir);
-      for (const [name, checksum] of files)
-        counts[await checkoutFile(reader, into, name, checksum, input.rules)]++;
+      for (const [name, checksum, labels] of files)
+        counts[await checkoutFile(reader, into, name, checksum, input.rules, labels)]++;
     }
     return counts;
   },

@@ -3,10 +3,13 @@ import type { Dir } from "@bootc-store/linux";
 
 import { checkout } from "../checkout/checkout.ts";
 import { checkoutFile } from "../checkout/file.ts";
+import { labelsAt } from "../checkout/labels.ts";
 import type { CheckoutOptions, Overwrite } from "../checkout/options.ts";
 import { lookupPath, pathParts, rootOf, type TreeNode } from "../read/tree-path.ts";
 import { revParse } from "../read/rev-parse.ts";
 import type { Repo } from "../repo/repo.ts";
+import { type LabelRule, labelRule, policyOf, rootReader } from "../selinux/policy.ts";
+import { checkoutImage, type ImageKind, imageWanted } from "./checkout-image.ts";
 import { command } from "./command.ts";
 import type { Cli } from "./context.ts";
 import { OstreeFailure } from "./failure.ts";
@@ -40,9 +43,11 @@ export const checkoutCommand = command({
     "composefs-noverity": { kind: "flag" },
   },
   async run(cli, options, args) {
-    if (options.composefs || options["composefs-noverity"] || options["selinux-policy"] !== undefined) {
-      throw new OstreeFailure("This stand-in does not make composefs images or label at checkout yet");
+    const image = imageWanted(options);
+    if (options["selinux-prefix"] !== undefined && options["selinux-policy"] === undefined) {
+      throw new OstreeFailure("Cannot specify --selinux-prefix without --selinux-policy");
     }
+    const forceCopy = options["force-copy"] || options["selinux-policy"] !== undefined;
     const overwrites: [boolean, Overwrite][] = [
       [options.union, "union"],
       [options["union-add"], "add"],
@@ -50,7 +55,7 @@ export const checkoutCommand = command({
     ];
     const chosen = overwrites.filter(([given]) => given).map(([, overwrite]) => overwrite);
     if (chosen.length > 1) throw new OstreeFailure("Cannot specify both --union and --union-add");
-    if (options["require-hardlinks"] && options["force-copy"]) {
+    if (options["require-hardlinks"] && forceCopy) {
       throw new OstreeFailure("Cannot specify both --require-hardlinks and --force-copy");
     }
     if (options["union-identical"] && !options["require-hardlinks"]) {
@@ -61,6 +66,13 @@ export const checkoutCommand = command({
       : options.fsync === undefined
         ? undefined
         : parseBoolean(options.fsync);
+    const rule =
+      options["selinux-policy"] === undefined ? undefined : await labelsOf(cli, options["selinux-policy"]);
+    const place: Place = {
+      allowMissing: options["allow-noent"],
+      image,
+      label: rule === undefined ? undefined : { rule, prefix: options["selinux-prefix"] },
+    };
     const wanted: CheckoutOptions = {
       userMode: options["user-mode"],
       overwrite: chosen[0] ?? "refuse",
@@ -68,13 +80,13 @@ export const checkoutCommand = command({
       cache:
         !options["disable-cache"] &&
         !options["union-add"] &&
-        !options["force-copy"] &&
+        !forceCopy &&
         !options["force-copy-zerosized"] &&
         !options.whiteouts &&
         !options["process-passthrough-whiteouts"] &&
         !options["bareuseronly-dirs"] &&
         !options["require-hardlinks"],
-      forceCopy: options["force-copy"],
+      forceCopy,
       requireHardlinks: options["require-hardlinks"],
       whiteouts: options.whiteouts,
       passthroughWhiteouts: options["process-passthrough-whiteouts"],
@@ -89,16 +101,22 @@ export const checkoutCommand = command({
       const destination = args[0];
       if (destination === undefined) throw new OstreeFailure("DESTINATION must be specified", true);
       for (const [rev, subpath] of await readList(cli, options["from-file"])) {
-        await one(cli, repo, revParse(repo, rev), subpath, destination, wanted, options["allow-noent"]);
+        await one(cli, repo, revParse(repo, rev), subpath, destination, wanted, place);
       }
       return;
     }
     const [rev, destination = rev] = args;
     if (rev === undefined || destination === undefined)
       throw new OstreeFailure("COMMIT must be specified", true);
-    await one(cli, repo, revParse(repo, rev), options.subpath, destination, wanted, options["allow-noent"]);
+    await one(cli, repo, revParse(repo, rev), options.subpath, destination, wanted, place);
   },
 });
+
+interface Place {
+  readonly allowMissing: boolean;
+  readonly image: ImageKind | undefined;
+  readonly label: { readonly rule: LabelRule; readonly prefix: string | undefined } | undefined;
+}
 
 async function one(
   cli: Cli,
@@ -106,9 +124,10 @@ async function one(
   commit: string,
   subpath: string | undefined,
   destination: string,
-  options: CheckoutOptions,
-  allowMissing: boolean,
+  plain: CheckoutOptions,
+  { allowMissing, image, label }: Place,
 ): Promise<void> {
+  if (image !== undefined) return await checkoutImage(cli, repo, commit, destination, image, plain);
   let node: TreeNode;
   try {
     node = lookupPath(repo, rootOf(repo, commit), utf8(subpath ?? "/"));
@@ -116,6 +135,10 @@ async function one(
     if (allowMissing && isStoreError(error, "ostree/path-not-found")) return;
     throw error;
   }
+  const options: CheckoutOptions =
+    label === undefined
+      ? plain
+      : { ...plain, label: { rule: label.rule, prefix: utf8(label.prefix ?? prefixOf(node, subpath)) } };
   if (node.kind === "file")
     return await single(cli, repo, node.checksum, utf8(subpath ?? ""), destination, options);
   const trimmed = destination.replace(/\/+$/, "");
@@ -135,6 +158,18 @@ async function one(
   await checkout(repo, node, parent, name, options);
 }
 
+/** What the destination is for the policy: the directory in the commit. */
+function prefixOf({ kind }: TreeNode, subpath = "/"): string {
+  const path = subpath.replace(/\/+$/, "");
+  return kind === "directory" ? path : path.slice(0, Math.max(0, path.lastIndexOf("/")));
+}
+
+async function labelsOf(cli: Cli, path: string): Promise<LabelRule | undefined> {
+  using root = cli.context.openDir(path);
+  const policy = await policyOf(rootReader(root));
+  return policy === undefined ? undefined : labelRule(policy);
+}
+
 /** Into a directory that has no name to give, like `.`. */
 async function inPlace(
   repo: Repo,
@@ -144,10 +179,13 @@ async function inPlace(
 ): Promise<void> {
   if ((options.overwrite ?? "refuse") === "refuse") throw new OstreeFailure("mkdirat: File exists");
   const tree = repo.readDirtree(node.tree);
-  for (const [name, checksum] of tree.files)
-    await checkoutFile(repo.reader, dir, name, checksum, rulesOf(repo, options));
-  for (const [name, child] of tree.dirs)
-    await checkout(repo, { kind: "directory", ...child }, dir, name, options);
+  for (const [name, checksum] of tree.files) await placeFile(repo, dir, name, checksum, options);
+  const { label, ...plain } = options;
+  for (const [name, child] of tree.dirs) {
+    const below = label && { ...label, prefix: `${label.prefix}/${name}` as ByteString };
+    const own = below === undefined ? plain : { ...plain, label: below };
+    await checkout(repo, { kind: "directory", ...child }, dir, name, own);
+  }
 }
 
 /** A file comes into a directory, which is made if it is not there. */
@@ -163,13 +201,19 @@ async function single(
   using parent = dir;
   if (destination !== ".") parent.ensureDir(name, { mode: 0o700 });
   using into = destination === "." ? cli.context.openDir(".") : parent.openDir(name);
-  await checkoutFile(
-    repo.reader,
-    into,
-    pathParts(path).at(-1) as ByteString,
-    checksum,
-    rulesOf(repo, options),
-  );
+  await placeFile(repo, into, pathParts(path).at(-1) as ByteString, checksum, options);
+}
+
+async function placeFile(
+  repo: Repo,
+  into: Dir,
+  name: ByteString,
+  checksum: string,
+  options: CheckoutOptions,
+): Promise<void> {
+  const rules = rulesOf(repo, options);
+  const labels = rules.userMode ? undefined : labelsAt(options, "", name);
+  await checkoutFile(repo.reader, into, name, checksum, rules, labels);
 }
 
 function rulesOf(repo: Repo, options: CheckoutOptions): Parameters<typeof checkoutFile>[4] {

@@ -10,13 +10,16 @@ import { storeTar } from "../commit/from-tar.ts";
 import type { CommitModifier } from "../commit/modifier.ts";
 import { MutableTree } from "../commit/mutable-tree.ts";
 import { writeCommit } from "../commit/write-commit.ts";
-import { isChecksum } from "../format/checksum.ts";
+import { composefsDigest, withComposefsDigest } from "../composefs/image.ts";
+import { type Checksum, isChecksum } from "../format/checksum.ts";
 import { type Dict, lookupVariant, parseVariantText, variant, type Variant } from "../gvariant/index.ts";
 import { revParse } from "../read/rev-parse.ts";
 import { commitSizes } from "../read/commit-sizes.ts";
 import type { Repo } from "../repo/repo.ts";
 import type { Transaction } from "../repo/transaction.ts";
+import type { LabelRule } from "../selinux/policy.ts";
 import { command } from "./command.ts";
+import { checkLabelOptions, labelOf } from "./commit-labels.ts";
 import type { Cli } from "./context.ts";
 import { parseDate } from "./date.ts";
 import { OstreeFailure } from "./failure.ts";
@@ -43,6 +46,9 @@ const OPTIONS = {
   bootable: { kind: "flag" },
   "mode-ro-executables": { kind: "flag" },
   "no-xattrs": { kind: "flag" },
+  "selinux-policy": { kind: "value" },
+  "selinux-policy-from-base": { kind: "flag", short: "P" },
+  "selinux-labeling-epoch": { kind: "number" },
   "link-checkout-speedup": { kind: "flag" },
   "devino-canonical": { kind: "flag", short: "I" },
   "tar-autocreate-parents": { kind: "flag" },
@@ -53,6 +59,7 @@ const OPTIONS = {
   consume: { kind: "flag" },
   "table-output": { kind: "flag" },
   "generate-sizes": { kind: "flag" },
+  "generate-composefs-metadata": { kind: "flag" },
   "disable-fsync": { kind: "flag" },
   fsync: { kind: "value" },
   timestamp: { kind: "value" },
@@ -76,8 +83,10 @@ export const commitCommand = command({
     if (trees.length === 0 && (options.base === undefined || args.length > 0)) {
       trees.push({ kind: "dir", at: args[0] ?? "." });
     }
-    const modifier = modifierOf(cli, options);
+    checkLabelOptions(options);
     using repo = cli.openRepo(options.repo, { threads: true });
+    const label = await labelOf(cli, repo, options, trees);
+    const modifier = modifierOf(cli, options, label);
     const parent = parentOf(repo, options.parent, options.branch, options.orphan);
     const fsync = options["disable-fsync"]
       ? false
@@ -118,6 +127,7 @@ export const commitCommand = command({
       const detached = stringPairs(options["add-detached-metadata-string"]);
       const sizes =
         options["generate-sizes"] && repo.mode === "archive" ? commitSizes(transaction, written) : [];
+      const finish = await finishMetadata(transaction, root, written, options);
       checksum = writeCommit(transaction, written, {
         ...(options.orphan || options.branch === undefined ? {} : { branch: options.branch }),
         parent: parent ?? null,
@@ -128,7 +138,7 @@ export const commitCommand = command({
         bindRefs: options["bind-ref"],
         bindings: !options["no-bindings"],
         trailingMetadata: sizes,
-        ...(options.bootable ? { finishMetadata: (all: Dict) => bootableMetadata(all, root) } : {}),
+        finishMetadata: finish,
         ...(detached.length === 0 ? {} : { detachedMetadata: detached }),
       });
       await transaction.commit();
@@ -148,7 +158,23 @@ export const commitCommand = command({
   },
 });
 
-interface TreeSpec {
+/** What is put into the metadata last. */
+async function finishMetadata(
+  transaction: Transaction,
+  root: MutableTree,
+  written: { readonly tree: Checksum; readonly meta: Checksum },
+  options: { readonly bootable: boolean; readonly "generate-composefs-metadata": boolean },
+): Promise<(all: Dict) => Dict> {
+  const digest = options["generate-composefs-metadata"]
+    ? await composefsDigest(transaction, written)
+    : undefined;
+  return (all) => {
+    const marked = options.bootable ? bootableMetadata(all, root) : all;
+    return digest === undefined ? marked : withComposefsDigest(marked, digest);
+  };
+}
+
+export interface TreeSpec {
   readonly kind: "dir" | "tar" | "ref";
   readonly at: string;
 }
@@ -174,7 +200,11 @@ interface ModifierOptions {
 }
 
 /** `undefined` where nothing is changed, so that trees of commits are taken as they are. */
-function modifierOf(cli: Cli, options: ModifierOptions): CommitModifier | undefined {
+function modifierOf(
+  cli: Cli,
+  options: ModifierOptions,
+  label: LabelRule | undefined,
+): CommitModifier | undefined {
   const uid = options["owner-uid"];
   const gid = options["owner-gid"];
   const modifier: CommitModifier = {
@@ -186,6 +216,7 @@ function modifierOf(cli: Cli, options: ModifierOptions): CommitModifier | undefi
     ...(options.statoverride === undefined
       ? {}
       : { statOverrides: statOverrides(cli.readText(options.statoverride)) }),
+    ...(label === undefined ? {} : { label }),
     ...(options["skip-list"] === undefined ? {} : { skip: pathList(cli.readText(options["skip-list"])) }),
   };
   return Object.keys(modifier).length === 0 ? undefined : modifier;

@@ -11,6 +11,7 @@ const VERSION = `libostree:
  Features:
   - inode64
   - initial-var
+  - composefs
   - libarchive
   - selinux
   - release

@@ -8,7 +8,14 @@ import type { FileObject } from "../objects/reader.ts";
 import type { WrittenFile } from "../objects/writer.ts";
 import type { Repo } from "../repo/repo.ts";
 import type { Transaction } from "../repo/transaction.ts";
-import { applyRules, type CommitModifier, type PlainRules, plainRules, sameInfo } from "./modifier.ts";
+import {
+  applyRules,
+  type CommitModifier,
+  type PlainRules,
+  plainRules,
+  sameInfo,
+  storesXattrs,
+} from "./modifier.ts";
 import type { MutableTree } from "./mutable-tree.ts";
 
 export interface StoreCommitOptions {
@@ -34,7 +41,7 @@ class CommitStore {
   readonly #transaction: Transaction;
   readonly #repo: Repo;
   readonly #modifier: CommitModifier | undefined;
-  readonly #rules: PlainRules | undefined;
+  readonly #rules: PlainRules | undefined = undefined;
   readonly #options: StoreCommitOptions;
 
   constructor(transaction: Transaction, options: StoreCommitOptions) {
@@ -42,7 +49,9 @@ class CommitStore {
     this.#repo = transaction.repo;
     this.#modifier = options.modifier;
     this.#options = options;
-    this.#rules = options.modifier === undefined ? undefined : plainRules(options.modifier);
+    if (options.modifier === undefined) return;
+    const rules = plainRules(options.modifier);
+    this.#rules = { ...rules, labels: rules.labels && storesXattrs(this.#repo.config) };
   }
 
   async directory(tree: Checksum, meta: Checksum, path: string, into: MutableTree): Promise<void> {

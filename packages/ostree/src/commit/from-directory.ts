@@ -11,7 +11,7 @@ import type { CloneChoice, WrittenFile } from "../objects/writer.ts";
 import type { Transaction } from "../repo/transaction.ts";
 import type { DevinoCache } from "./devino.ts";
 import { type DirectoryItem, storeFiles, unsupported } from "./directory-task.ts";
-import { applyRules, type CommitModifier, type PlainRules, plainRules, sameInfo } from "./modifier.ts";
+import { applyRules, type CommitModifier, type PlainRules, rulesFor, sameInfo } from "./modifier.ts";
 import type { MutableTree } from "./mutable-tree.ts";
 
 const BATCH_FILES = 256;
@@ -65,16 +65,8 @@ class DirectoryStore {
     this.#transaction = transaction;
     this.#top = dir;
     this.#options = options;
-    const { config } = transaction.repo;
-    const only = config.mode === "bare-user-only";
     this.#modifier = options.modifier ?? {};
-    const rules = plainRules(this.#modifier);
-    this.#rules = {
-      ...rules,
-      canonicalPermissions: rules.canonicalPermissions || only,
-      noXattrs: rules.noXattrs || only || config.disableXattrs,
-      labels: rules.labels && !only,
-    };
+    this.#rules = rulesFor(this.#modifier, transaction.repo.config);
   }
 
   async store(into: MutableTree): Promise<void> {

@@ -7,7 +7,7 @@ import { ostreeErrors } from "../errors.ts";
 import type { Checksum } from "../format/checksum.ts";
 import { contentPrefix, type FileInfo, SYMLINK_MODE } from "../format/file-info.ts";
 import type { Transaction } from "../repo/transaction.ts";
-import { applyRules, type CommitModifier, type PlainRules, plainRules } from "./modifier.ts";
+import { applyRules, type CommitModifier, type PlainRules, rulesFor } from "./modifier.ts";
 import { type CpioItem, isCpio, readCpio } from "./cpio.ts";
 import type { MutableTree } from "./mutable-tree.ts";
 
@@ -62,14 +62,7 @@ class TarStore {
     this.#root = root;
     this.#options = options;
     this.#modifier = options.modifier ?? {};
-    const { config } = transaction.repo;
-    const only = config.mode === "bare-user-only";
-    const rules = plainRules(this.#modifier);
-    this.#rules = {
-      ...rules,
-      canonicalPermissions: rules.canonicalPermissions || only,
-      noXattrs: rules.noXattrs || only || config.disableXattrs,
-    };
+    this.#rules = rulesFor(this.#modifier, transaction.repo.config);
   }
 
   async entry(entry: TarEntry, content: SegmentContent<never> | undefined): Promise<void> {

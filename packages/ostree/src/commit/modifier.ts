@@ -2,6 +2,8 @@ import type { ByteString } from "@bootc-store/core";
 import { S_IFMT, TYPE_BITS, Xattrs } from "@bootc-store/tree";
 
 import type { FileInfo } from "../format/file-info.ts";
+import type { RepoConfig } from "../repo/config.ts";
+import type { LabelRule } from "../selinux/policy.ts";
 
 /** A change of a mode: bits that are added, or permission bits that take the place of what was there. */
 export interface ModeOverride {
@@ -15,15 +17,15 @@ export interface CommitModifier {
   readonly ownerGid?: number;
   /** Takes the write bits off files that have any execute bit. */
   readonly readOnlyExecutables?: boolean;
-  /** Owner 0:0, and of the mode only what is in 0755. */
+  /** Owner 0:0, of the mode only what is in 0755, and no extended attributes. */
   readonly canonicalPermissions?: boolean;
   /** Leaves all extended attributes out. */
   readonly noXattrs?: boolean;
   readonly statOverrides?: ReadonlyMap<ByteString, ModeOverride>;
   /** Left out, with all that is below. */
   readonly skip?: ReadonlySet<ByteString>;
-  /** The SELinux label of a path, which takes the place of any; `undefined` for none. */
-  readonly label?: (path: ByteString, mode: number) => ByteString | undefined;
+  /** The SELinux label of a path, which takes the place of its own; `undefined` leaves that as it is. */
+  readonly label?: LabelRule;
 }
 
 /** What applies to every file: a part of {@link CommitModifier} that crosses to workers. */
@@ -33,8 +35,25 @@ export interface PlainRules {
   readonly readOnlyExecutables: boolean;
   readonly canonicalPermissions: boolean;
   readonly noXattrs: boolean;
-  /** Whether labels are given, so that a file's own is to go. */
+  /** Whether labels are given and can be stored. */
   readonly labels: boolean;
+}
+
+/** What applies to files that come into a repository from elsewhere. */
+export function rulesFor(modifier: CommitModifier, config: RepoConfig): PlainRules {
+  const only = config.mode === "bare-user-only";
+  const rules = plainRules(modifier);
+  return {
+    ...rules,
+    canonicalPermissions: rules.canonicalPermissions || only,
+    noXattrs: rules.noXattrs || only || config.disableXattrs,
+    labels: rules.labels && storesXattrs(config),
+  };
+}
+
+/** Whether a content object of the repository keeps its attributes. */
+export function storesXattrs({ mode, disableXattrs }: RepoConfig): boolean {
+  return mode !== "bare-user-only" && !disableXattrs;
 }
 
 export function plainRules(modifier: CommitModifier): PlainRules {
@@ -43,7 +62,7 @@ export function plainRules(modifier: CommitModifier): PlainRules {
     ownerGid: modifier.ownerGid,
     readOnlyExecutables: modifier.readOnlyExecutables ?? false,
     canonicalPermissions: modifier.canonicalPermissions ?? false,
-    noXattrs: modifier.noXattrs ?? false,
+    noXattrs: modifier.noXattrs === true || modifier.canonicalPermissions === true,
     labels: modifier.label !== undefined,
   };
 }
@@ -70,7 +89,7 @@ export function applyRules(
     if (type !== TYPE_BITS.symlink) mode &= S_IFMT | 0o755;
   }
   let xattrs = rules.noXattrs ? Xattrs.empty : info.xattrs;
-  if (rules.labels) xattrs = label === undefined ? xattrs.without(SELINUX) : xattrs.with(SELINUX, label);
+  if (rules.labels && label !== undefined) xattrs = xattrs.with(SELINUX, `${label}\0` as ByteString);
   return { ...info, uid, gid, mode, xattrs };
 }
 

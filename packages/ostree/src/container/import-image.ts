@@ -5,6 +5,7 @@ import {
   copyTree,
   Directory,
   type File,
+  type LabelPolicy,
   labelTree,
   LayerMerge,
   metadataOf,
@@ -20,14 +21,16 @@ import { storeTree } from "../commit/from-tree.ts";
 import { KnownContents } from "../commit/known-contents.ts";
 import { MutableTree } from "../commit/mutable-tree.ts";
 import { writeCommit } from "../commit/write-commit.ts";
+import { composefsDigest, withComposefsDigest } from "../composefs/image.ts";
 import { ostreeErrors } from "../errors.ts";
 import type { Checksum } from "../format/checksum.ts";
 import { type Commit, decodeCommit } from "../format/commit.ts";
 import { decodeDirtree } from "../format/dirtree.ts";
 import { decodeDirmeta } from "../format/file-info.ts";
-import { variant } from "../gvariant/index.ts";
+import { type Dict, variant } from "../gvariant/index.ts";
 import { HEADS } from "../repo/refs.ts";
 import type { Repo } from "../repo/repo.ts";
+import { policyOf } from "../selinux/policy.ts";
 import type { Transaction } from "../repo/transaction.ts";
 import { LayerContents } from "./contents.ts";
 import { readDerivedLayer } from "./derived-layer.ts";
@@ -36,7 +39,7 @@ import { findImage, KEYS, removeUnusedLayers, type StoredImage } from "./images.
 import { blobOf, LayerCache, termsMetadata } from "./layer-cache.ts";
 import { type ImageLayout, layoutOf, type PlacedLayer } from "./layout.ts";
 import { checkComplete, storeObjectLayer } from "./object-layer.ts";
-import { allowsNonUsr, lookup, policyOf, treeReader, type TreePolicy } from "./policy.ts";
+import { allowsNonUsr, lookup, treeReader } from "./policy.ts";
 import { imageRefOf, layerRef } from "./refs.ts";
 
 /** What the commits say imported them: the version of ostree-ext whose rules these are. */
@@ -47,6 +50,11 @@ export interface ImportImageOptions extends AdoptOptions {
   readonly reference?: string;
   /** Seconds since 1970 that commits of layers get; now unless given. */
   readonly layerTimestamp?: number;
+  /**
+   * Whether the merge commit says the digest of its composefs image, in `ostree.composefs.digest.v0`, where ostree checks it
+   * when it deploys. ostree-ext's own commits have none, so the commit is then another one than ostree-ext would make.
+   */
+  readonly composefsDigest?: boolean;
   /** False leaves refs of layers that no image has any more. */
   readonly collect?: boolean;
   readonly fsync?: boolean;
@@ -193,7 +201,7 @@ class ImageImport {
     const trees: MutableTree[] = [];
     for (const each of derived) trees.push(...(await this.#storeDerived(each, policy, nonUsr)));
     const root = await this.#storeMerged(merged, policy);
-    const commit = this.#writeMerge(root, base);
+    const commit = await this.#writeMerge(root, base);
     this.#removeUnwanted([...trees, root]);
     const { reference } = this.#options;
     const ref = reference === undefined ? undefined : imageRefOf(reference);
@@ -338,7 +346,7 @@ class ImageImport {
   /** Commits a layer of files, labelled as the merged tree is. Returns its tree, if it is new. */
   async #storeDerived(
     { layer, tree, cached }: DerivedTree,
-    policy: TreePolicy | undefined,
+    policy: LabelPolicy | undefined,
     nonUsr: boolean,
   ): Promise<MutableTree[]> {
     const digest = blobOf(layer);
@@ -348,7 +356,7 @@ class ImageImport {
       return [];
     }
     const own = policy === undefined ? tree : copyTree(tree);
-    if (policy !== undefined) labelTree(own, policy.labels);
+    if (policy !== undefined) labelTree(own, policy);
     const stored = await this.#store(own);
     const root = stored.write(this.#transaction);
     const kept: Commit | undefined =
@@ -372,9 +380,9 @@ class ImageImport {
     return [stored];
   }
 
-  async #storeMerged(merged: Tree, policy: TreePolicy | undefined): Promise<MutableTree> {
+  async #storeMerged(merged: Tree, policy: LabelPolicy | undefined): Promise<MutableTree> {
     if (this.#repo.mode === "bare-user" || this.#repo.mode === "bare-user-only") this.#asCheckedOut(merged);
-    if (policy !== undefined && this.#repo.mode !== "bare-user-only") labelTree(merged, policy.labels);
+    if (policy !== undefined && this.#repo.mode !== "bare-user-only") labelTree(merged, policy);
     return await this.#store(merged);
   }
 
@@ -403,9 +411,15 @@ class ImageImport {
     }
   }
 
-  #writeMerge(root: MutableTree, base: Checksum | undefined): Checksum {
+  async #writeMerge(root: MutableTree, base: Checksum | undefined): Promise<Checksum> {
+    const written = root.write(this.#transaction);
+    const digest =
+      this.#options.composefsDigest === true
+        ? await composefsDigest(this.#transaction, written, this.#signal)
+        : undefined;
     const { config, manifest, manifestDigest, timestamp } = this.#documents;
-    return writeCommit(this.#transaction, root.write(this.#transaction), {
+    return writeCommit(this.#transaction, written, {
+      ...(digest === undefined ? {} : { finishMetadata: (all: Dict) => withComposefsDigest(all, digest) }),
       parent: base ?? null,
       bindings: false,
       timestamp: timestamp ?? Math.floor(Date.now() / 1000),

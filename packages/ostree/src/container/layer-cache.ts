@@ -8,9 +8,10 @@ import type { Checksum } from "../format/checksum.ts";
 import { gvariant, lookupValue, variant, type Dict } from "../gvariant/index.ts";
 import { HEADS } from "../repo/refs.ts";
 import type { Repo } from "../repo/repo.ts";
+import { commitReader } from "../selinux/policy.ts";
 import { type StoredImage, wantedImages } from "./images.ts";
 import type { PlacedLayer } from "./layout.ts";
-import { allowsNonUsr, commitReader } from "./policy.ts";
+import { allowsNonUsr } from "./policy.ts";
 import { layerRef } from "./refs.ts";
 
 const DETACHED = gvariant("a{sv}");

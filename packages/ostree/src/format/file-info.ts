@@ -91,7 +91,7 @@ export function encodeDirmeta(info: FileInfo): Uint8Array {
 
 /** Throws `ostree/object-invalid` unless it is a directory's. */
 export function decodeDirmeta(bytes: Uint8Array, format: string): FileInfo {
-  const info = decodeMeta(bytes, format);
+  const info = decodeMeta(bytes, format, "sorted");
   if ((info.mode & S_IFMT) !== TYPE_BITS.directory || (info.mode & ~0o47777) !== 0) {
     throw invalid(format, `Invalid directory metadata mode ${info.mode}; not a directory`);
   }
@@ -99,9 +99,9 @@ export function decodeDirmeta(bytes: Uint8Array, format: string): FileInfo {
 }
 
 /** Owner, mode and attributes of anything. */
-export function decodeMeta(bytes: Uint8Array, format: string): FileInfo {
+export function decodeMeta(bytes: Uint8Array, format: string, order: "sorted" | "any" = "any"): FileInfo {
   const [uid, gid, mode, xattrs] = DIRMETA.decode(bytes, { ...BIG, format });
-  return { uid, gid, mode, xattrs: xattrsOf(xattrs, format) };
+  return { uid, gid, mode, xattrs: xattrsOf(xattrs, format, order) };
 }
 
 function checkedInfo(

@@ -11,24 +11,29 @@ export function xattrList(xattrs: Xattrs): XattrList {
   return Array.from(xattrs, ([name, value]) => [bytesOf(`${name}\0` as ByteString), bytesOf(value)]);
 }
 
-/** Throws `ostree/object-invalid` for names that are empty, unsorted, twice there, or without their NUL. */
-export function xattrsOf(list: XattrList, format: string): Xattrs {
+/**
+ * Throws `ostree/object-invalid` for names that are empty, twice there, or without their NUL. Those of a directory must be
+ * sorted; in the header of a file ostree leaves a label where it came, and only the checksum is that of a sorted list.
+ */
+export function xattrsOf(list: XattrList, format: string, order: "sorted" | "any" = "any"): Xattrs {
   if (list.length === 0) return Xattrs.empty;
   let previous: ByteString | undefined;
+  const seen = new Set<ByteString>();
   const pairs = list.map(([nameBytes, value], index): [ByteString, ByteString] => {
     const nul = nameBytes.indexOf(0);
     if (nul < 1 || nul !== nameBytes.length - 1) {
       throw invalid(format, `Invalid xattr name (empty or missing NUL) index=${index}`);
     }
     const name = byteString(nameBytes.subarray(0, nul));
-    if (previous === name) throw invalid(format, `Duplicate xattr name, index=${index}`);
-    if (previous !== undefined && previous > name) {
+    if (seen.has(name)) throw invalid(format, `Duplicate xattr name, index=${index}`);
+    if (order === "sorted" && previous !== undefined && previous > name) {
       throw invalid(
         format,
         `Incorrectly sorted xattr name (prev=${displayName(previous)}, cur=${displayName(name)}), index=${index}`,
       );
     }
     previous = name;
+    seen.add(name);
     return [name, byteString(value)];
   });
   return Xattrs.from(pairs);

@@ -14,7 +14,7 @@ import { join } from "node:path";
 
 import { StoreError, utf8 } from "@bootc-store/core";
 import { openLab } from "@bootc-store/lab";
-import { createPool, Dir } from "@bootc-store/linux";
+import { computeVerity, createPool, Dir } from "@bootc-store/linux";
 import { openImageSource, parseImageReference, readImage } from "@bootc-store/oci";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 
@@ -30,7 +30,8 @@ import {
   unescapeFromRef,
 } from "../../src/container/index.ts";
 import { verifyRepo } from "../../src/backend/verify.ts";
-import { Repo, type RepoMode } from "../../src/index.ts";
+import { lookupValue } from "../../src/gvariant/index.ts";
+import { COMPOSEFS_DIGEST, Repo, type RepoMode } from "../../src/index.ts";
 import { makeRepo } from "./helpers.ts";
 
 const RECORDED = join(import.meta.dirname, "../../../../../shared/fixtures/ostree-container");
@@ -267,6 +268,26 @@ describe.skipIf(missing !== undefined)(`one image after another (${missing ?? "r
         fresh(`oci:/oci/encap:${tag}`),
       );
     }
+  });
+
+  test("the digest of the merge commit's composefs image, where it is wanted", async () => {
+    const at = join(top, "repo");
+    using repo = makeRepo(at, "bare", { pool });
+    const plain = await importRecorded(repo, "oci:/oci/os:v1");
+    removeImages(repo, ["oci:/oci/os:v1"]);
+    const { commit } = await importRecorded(repo, "oci:/oci/os:v1", { composefsDigest: true });
+    expect(repo.readCommit(commit)).toMatchObject({ tree: repo.readCommit(plain.commit).tree });
+    const digest = lookupValue(repo.readCommit(commit).metadata, COMPOSEFS_DIGEST, "ay");
+    expect(digest?.length).toBe(32);
+    // It refuses a commit whose image has another digest.
+    await lab.peers.ostree.succeed([`--repo=${at}`, "checkout", "--composefs", commit, "image"], {
+      cwd: top,
+    });
+    expect(
+      computeVerity(readFileSync(join(top, "image")), { algorithm: "sha256" }).equals(
+        digest ?? Buffer.alloc(0),
+      ),
+    ).toBe(true);
   });
 
   test("names of refs", () => {

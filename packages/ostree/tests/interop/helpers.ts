@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { ContentSource } from "@bootc-store/backend";
@@ -49,3 +50,23 @@ export function streamsOf(bytes: ReadonlyMap<string, Uint8Array>): ContentSource
 }
 
 export const inside = (directory: string, name: string): string => join(directory, name);
+
+/** Everything but the times of what is in a directory, attributes included. */
+export function dumpDirectory(at: string): string {
+  const script = `
+import os, sys
+for top, dirs, files in os.walk(b"."):
+    dirs.sort()
+    for name in sorted(dirs + files) + ([b"."] if top == b"." else []):
+        path = os.path.join(top, name)
+        st = os.lstat(path)
+        xattrs = [(x, os.getxattr(path, x, follow_symlinks=False)) for x in sorted(os.listxattr(path, follow_symlinks=False))]
+        link = os.readlink(path) if os.path.islink(path) else None
+        data = None
+        if os.path.isfile(path) and not link:
+            import hashlib
+            data = hashlib.md5(open(path, "rb").read()).hexdigest()
+        print(path, oct(st.st_mode), st.st_uid, st.st_gid, st.st_size if data else 0, link, data, xattrs)
+`;
+  return execFileSync("python3", ["-c", script], { cwd: at, encoding: "utf8", maxBuffer: 1 << 28 });
+}

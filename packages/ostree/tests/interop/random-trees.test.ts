@@ -6,7 +6,7 @@ import { mkdirSync } from "node:fs";
 import { openLab } from "@bootc-store/lab";
 import { afterAll, describe, expect, it } from "vitest";
 
-import { inside, MODES } from "./helpers.ts";
+import { dumpDirectory as dump, inside, MODES } from "./helpers.ts";
 import { fillSource } from "./random-source.ts";
 import { runOurs } from "./stand-in.ts";
 
@@ -16,26 +16,6 @@ const COUNT = LONG ? 1000 : 8;
 const lab = openLab();
 afterAll(() => lab.close());
 const why = lab.missing({ root: true, peers: ["ostree"] });
-
-/** Everything but the times of what a checkout writes, attributes included. */
-function dump(at: string): string {
-  const script = `
-import os, sys
-for top, dirs, files in os.walk(b"."):
-    dirs.sort()
-    for name in sorted(dirs + files) + ([b"."] if top == b"." else []):
-        path = os.path.join(top, name)
-        st = os.lstat(path)
-        xattrs = [(x, os.getxattr(path, x, follow_symlinks=False)) for x in sorted(os.listxattr(path, follow_symlinks=False))]
-        link = os.readlink(path) if os.path.islink(path) else None
-        data = None
-        if os.path.isfile(path) and not link:
-            import hashlib
-            data = hashlib.md5(open(path, "rb").read()).hexdigest()
-        print(path, oct(st.st_mode), st.st_uid, st.st_gid, st.st_size if data else 0, link, data, xattrs)
-`;
-  return execFileSync("python3", ["-c", script], { cwd: at, encoding: "utf8", maxBuffer: 1 << 28 });
-}
 
 describe.skipIf(why !== undefined)(`random trees ${why === undefined ? "" : `(skipped: ${why})`}`, () => {
   async function theirs(cwd: string, ...argv: string[]): Promise<string> {

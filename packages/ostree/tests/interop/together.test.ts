@@ -24,6 +24,14 @@ afterAll(() => lab.close());
 const TOO_LATE =
   /Refspec '[^']*' not found|No such metadata object|Couldn't find file object|No such file or directory|not found|File exists/;
 
+/** ostree's check, which holds no lock, calls it corruption when a commit that it has listed was pruned meanwhile. */
+function withoutGone(said: string): string {
+  if (!said.includes("Object missing in commits")) return said;
+  return said
+    .replaceAll(/^Object missing in commits (\w+): \1\.commit\n/gm, "")
+    .replaceAll(/^(?:error: Repository corruption encountered|fsck objects .*)\n/gm, "");
+}
+
 describe.skipIf(missing !== undefined)(`together${missing === undefined ? "" : ` (${missing})`}`, () => {
   test(
     "commit, prune, fsck, check out, pull and delete at random from six processes",
@@ -73,7 +81,7 @@ describe.skipIf(missing !== undefined)(`together${missing === undefined ? "" : `
             counts[mine ? "ours" : "theirs"]++;
             if (code === 0) continue;
             // A check that runs beside a collection sees commits go; it may not see anything damaged.
-            const said = errorText + text;
+            const said = (mine ? errorText + text : withoutGone(errorText + text)) || "not found";
             if (TOO_LATE.test(said) && !/[Cc]orrupt|checksum expected|invalid/.test(said)) counts.late++;
             else unexpected.push(`${mine ? "ours" : "ostree"} ${argv.join(" ")}: ${code} ${said}`);
           }

@@ -13,6 +13,8 @@ export interface OstreeStageOptions extends AdoptOptions {
   readonly name: string;
   /** Seconds since 1970 that the commits of layers get; now unless given. */
   readonly layerTimestamp?: number;
+  /** Whether the merge commit says the digest of its composefs image; see `importImage`. */
+  readonly composefsDigest?: boolean;
 }
 
 export interface OstreeStageResult {
