@@ -19,6 +19,8 @@ export interface Layer {
   /** Reads the layer from its beginning. A source that can be read only once says so by `once`. */
   segments(options?: ReadLayerOptions): AsyncIterable<LayerSegment>;
   readonly once?: boolean;
+  /** The same bytes without the bounds of contents, where they can be had so: for who looks at the tar itself anyhow. */
+  tar?(options?: ReadLayerOptions): AsyncIterable<Uint8Array>;
   /**
    * The layer as it was shipped, where that lies in a file of its own: for who reads it elsewhere, such as on another thread, and
    * then checks its size, its digest and the diff id itself.

@@ -19,6 +19,9 @@ const MINUTES = Number(
   process.env["BOOTC_STORE_MINUTES"] ?? (process.env["BOOTC_STORE_LONG"] === "1" ? 20 : 0.25),
 );
 
+/** Processes that wait for each other's locks on a machine with other work; only what never ends is to be found. */
+const PATIENCE = { timeout: 600_000 };
+
 const lab = openLab();
 const missing = lab.missing({ root: true, peers: ["podman", "skopeo", "containers-storage"] });
 const { podman, skopeo, "containers-storage": cli } = lab.peers;
@@ -48,7 +51,10 @@ describe.skipIf(missing !== undefined)(`together${missing === undefined ? "" : `
     };
     const name = (at: number): string => `localhost/i${at}:v1`;
     const own = (...args: string[]): Promise<RunResult> =>
-      run([process.execPath, "--conditions=@bootc-store/source", PROGRAM, paths.root, paths.run, ...args]);
+      run(
+        [process.execPath, "--conditions=@bootc-store/source", PROGRAM, paths.root, paths.run, ...args],
+        PATIENCE,
+      );
     const operations: readonly (() => Promise<RunResult>)[] = [
       () => own("pull", layouts[random(3)] ?? "", name(random(3))),
       () => own("pull", layouts[random(3)] ?? "", name(random(3))),
@@ -58,27 +64,33 @@ describe.skipIf(missing !== undefined)(`together${missing === undefined ? "" : `
       () => own("list"),
       () => own("check"),
       () =>
-        skopeo.run([
-          "--insecure-policy",
-          "copy",
-          "-q",
-          `oci:${layouts[random(3)]}:v1`,
-          paths.reference(name(random(3))),
-        ]),
+        skopeo.run(
+          [
+            "--insecure-policy",
+            "copy",
+            "-q",
+            `oci:${layouts[random(3)]}:v1`,
+            paths.reference(name(random(3))),
+          ],
+          PATIENCE,
+        ),
       () =>
-        skopeo.run([
-          "--insecure-policy",
-          "copy",
-          "-q",
-          `oci:${layouts[random(3)]}:v1`,
-          paths.reference(name(random(3))),
-        ]),
-      () => podman.run([...paths.podman, "tag", name(random(3)), name(random(5))]),
-      () => podman.run([...paths.podman, "rmi", "-f", name(random(3))]),
-      () => podman.run([...paths.podman, "images", "-q"]),
-      () => podman.run([...paths.podman, "image", "mount", name(random(3))]),
-      () => podman.run([...paths.podman, "image", "umount", "-a"]),
-      () => cli.run([...paths.cli, "images"]),
+        skopeo.run(
+          [
+            "--insecure-policy",
+            "copy",
+            "-q",
+            `oci:${layouts[random(3)]}:v1`,
+            paths.reference(name(random(3))),
+          ],
+          PATIENCE,
+        ),
+      () => podman.run([...paths.podman, "tag", name(random(3)), name(random(5))], PATIENCE),
+      () => podman.run([...paths.podman, "rmi", "-f", name(random(3))], PATIENCE),
+      () => podman.run([...paths.podman, "images", "-q"], PATIENCE),
+      () => podman.run([...paths.podman, "image", "mount", name(random(3))], PATIENCE),
+      () => podman.run([...paths.podman, "image", "umount", "-a"], PATIENCE),
+      () => cli.run([...paths.cli, "images"], PATIENCE),
     ];
     const end = Date.now() + MINUTES * 60_000;
     const counts = { done: 0, expected: 0 };

@@ -6,7 +6,6 @@ import { createHash, type Hash } from "node:crypto";
 import { type ContentTally, type Layer, type LayerSegment, TallyBuilder } from "@bootc-store/backend";
 import {
   type ByteString,
-  concatBytes,
   type Digest,
   type DigestAlgorithm,
   digestFromHex,
@@ -31,7 +30,7 @@ import { applyEntries } from "./apply-task.ts";
 import type { TarSplitFileSlot, TarSplitWriter } from "./tar-split-writer.ts";
 
 const BATCH_BYTES = 1 << 20;
-const BATCH_ENTRIES = 512;
+const BATCH_ENTRIES = 256;
 /** Files below this are copied: sharing blocks costs more than writing them. */
 const CLONE_FROM = 16 << 10;
 const TRAILER_SEGMENT = 1 << 20;
@@ -70,9 +69,16 @@ export async function applyLayer(
   try {
     // Everything is copied, and the diff id is compared below.
     const reading = { reuse: true, hashed: true, ...(signal === undefined ? {} : { signal }) };
-    for await (const segment of layer.segments(reading)) {
-      throwIfAborted(signal);
-      await applier.take(segment);
+    if (layer.tar === undefined) {
+      for await (const segment of layer.segments(reading)) {
+        throwIfAborted(signal);
+        await applier.take(segment);
+      }
+    } else {
+      for await (const bytes of layer.tar(reading)) {
+        throwIfAborted(signal);
+        await applier.push(bytes);
+      }
     }
     const applied = await applier.finish(layer.diffId.algorithm);
     if (options.diffId === "any") return applied;
@@ -108,8 +114,8 @@ class Applier {
   readonly #paths = new Set<ByteString>();
   readonly #directories: { readonly path: ByteString; readonly times: EntryTimes }[] = [];
   #size = 0;
-  /** Bytes of the tar that belong to no content, since the last content ended. */
-  #raw: Uint8Array[] = [];
+  /** Bytes of the tar that belong to no content, since the last content ended; the memory is used again and again. */
+  #raw = new Uint8Array(4096);
   #rawSize = 0;
   /** Whether a global header is being read, whose content is kept as it is. */
   #rawContent = false;
@@ -118,8 +124,8 @@ class Applier {
   #file: OpenFile | undefined;
   #clone: CloneFrom | undefined;
   #running: Promise<void> = Promise.resolve();
-  /** Memory of a batch that is done with. */
-  #spare: Uint8Array<ArrayBuffer> | undefined;
+  /** Memory of batches that are done with. */
+  readonly #spare: Uint8Array<ArrayBuffer>[] = [];
   /** The checksum of a file that goes on in the next batch. */
   #carry: Crc64State | undefined;
 
@@ -137,7 +143,7 @@ class Applier {
   }
 
   async take(segment: LayerSegment): Promise<void> {
-    if (segment.kind === "inline") return await this.#push(segment.bytes);
+    if (segment.kind === "inline") return await this.push(segment.bytes);
     const { content } = segment;
     const { file, size } = content;
     const wanted = file !== undefined && this.#options.clone !== "never" && size >= CLONE_FROM;
@@ -146,7 +152,7 @@ class Applier {
     for await (const bytes of content.read()) {
       read += bytes.length;
       if (read > size) break;
-      await this.#push(bytes);
+      await this.push(bytes);
     }
     this.#clone = undefined;
     if (read !== size) {
@@ -182,7 +188,7 @@ class Applier {
     await this.#running.catch(() => undefined);
   }
 
-  async #push(bytes: Uint8Array): Promise<void> {
+  async push(bytes: Uint8Array): Promise<void> {
     this.#size += bytes.length;
     this.#hash.update(bytes);
     this.#parser.push(bytes);
@@ -191,21 +197,29 @@ class Applier {
   }
 
   #inline(bytes: Uint8Array): void {
-    this.#raw.push(new Uint8Array(bytes));
-    this.#rawSize += bytes.length;
+    this.#keep(bytes);
     if (this.#rawSize >= TRAILER_SEGMENT) this.#flushRaw();
+  }
+
+  #keep(bytes: Uint8Array): void {
+    const size = this.#rawSize + bytes.length;
+    if (size > this.#raw.length) {
+      const larger = new Uint8Array(2 * size);
+      larger.set(this.#raw.subarray(0, this.#rawSize));
+      this.#raw = larger;
+    }
+    this.#raw.set(bytes, this.#rawSize);
+    this.#rawSize = size;
   }
 
   #flushRaw(): void {
     if (this.#rawSize === 0) return;
-    this.#split.segment(this.#raw.length === 1 ? (this.#raw[0] as Uint8Array) : concatBytes(this.#raw));
-    this.#raw = [];
+    this.#split.segment(this.#raw.subarray(0, this.#rawSize));
     this.#rawSize = 0;
   }
 
   #entry(entry: TarEntry, header: Uint8Array): void {
-    this.#raw.push(new Uint8Array(header));
-    this.#rawSize += header.length;
+    this.#keep(header);
     if (entry.type === "global") {
       this.#rawContent = true;
       return;
@@ -287,8 +301,7 @@ class Applier {
 
   #close(): void {
     this.#ready.push(this.#batch);
-    this.#batch = emptyBatch(this.#spare);
-    this.#spare = undefined;
+    this.#batch = emptyBatch(this.#spare.pop());
   }
 
   /** Gives full batches to a worker, one at a time; with `all` also the one that is not full, and waits for it. */
@@ -316,7 +329,7 @@ class Applier {
       transfer: [batch.data.buffer],
       ...(signal === undefined ? {} : { signal }),
     });
-    this.#spare = result.data;
+    this.#spare.push(result.data);
     this.#carry = undefined;
     for (const [index, slot] of batch.pieces.entries()) {
       const crc = result.crcs[index] as Crc64State;

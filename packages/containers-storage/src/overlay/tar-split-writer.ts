@@ -5,29 +5,34 @@ import type { File } from "@bootc-store/linux";
 
 import { printTarSplit } from "../format/tar-split.ts";
 
-/** A file whose checksum is not known yet. */
+/** A file whose checksum is not known yet: where it goes. */
 export interface TarSplitFileSlot {
-  readonly name: ByteString;
-  readonly size: number;
-  crc64: Uint8Array | undefined;
+  /** Absent where there is no content, and so no checksum. */
+  readonly hole?: { readonly block: Block; readonly at: number };
 }
 
-const FULL = 1 << 20;
-/** Records that are written and not yet let go of. */
-const DONE_KEPT = 1024;
+/** Lines that go to the compressor together, once every checksum in them is there. */
+interface Block {
+  readonly bytes: Buffer;
+  fill: number;
+  holes: number;
+}
+
+const BLOCK = 1 << 18;
+const NO_CHECKSUM = new Uint8Array(8);
+/** Base64 of a checksum is of one length, so lines are written before it is known. */
+const HOLE = Buffer.from(NO_CHECKSUM).toString("base64");
 
 /**
  * Writes a tar-split while the tar is being read. Records come in the tar's order; the checksums of files may come later,
- * and what follows a file waits for its checksum.
+ * and what follows a file waits for its checksum. Lines are kept as bytes: as strings, those of a large layer would be
+ * most of what the collector has to do.
  */
 export class TarSplitWriter implements Disposable {
   readonly #gzip: Gzip;
-  readonly #pending: (string | TarSplitFileSlot)[] = [];
-  #next = 0;
+  #blocks: Block[] = [];
+  #spare: Buffer | undefined;
   #position = 0;
-  readonly #positions = new Map<TarSplitFileSlot, number>();
-  #lines: string[] = [];
-  #linesSize = 0;
   #failure: { readonly error: unknown } | undefined;
   readonly #ended: Promise<void>;
 
@@ -53,73 +58,76 @@ export class TarSplitWriter implements Disposable {
 
   /** True if {@link TarSplitWriter.drain} should be called before more is added. */
   get full(): boolean {
-    return this.#linesSize >= FULL;
+    return this.#blocks.length > 1 && this.#blocks[0]?.holes === 0;
   }
 
+  /** @param bytes the caller's again when this returns. */
   segment(bytes: Uint8Array): void {
-    this.#pending.push(printTarSplit({ type: "segment", bytes }, this.#position++));
-    this.#advance();
+    this.#write(printTarSplit({ type: "segment", bytes }, this.#position++));
   }
 
   file(name: ByteString, size: number): TarSplitFileSlot {
-    const slot: TarSplitFileSlot = { name, size, crc64: undefined };
-    this.#positions.set(slot, this.#position++);
-    this.#pending.push(slot);
-    this.#advance();
-    return slot;
+    const hasContent = size > 0;
+    const record = { type: "file", name, size, ...(hasContent ? { crc64: NO_CHECKSUM } : {}) } as const;
+    const line = printTarSplit(record, this.#position++);
+    const { block, at } = this.#write(line);
+    if (!hasContent) return {};
+    block.holes++;
+    // Names are UTF-8 in the line, and what follows the checksum is ASCII, so the place is counted from the end.
+    const end = block.fill - (line.length - line.lastIndexOf(HOLE));
+    if (end < at) throw new TypeError("the checksum has no place");
+    return { hole: { block, at: end } };
   }
 
-  complete(slot: TarSplitFileSlot, crc64: Uint8Array): void {
-    if (slot.size > 0) slot.crc64 = crc64;
-    this.#advance();
+  complete({ hole }: TarSplitFileSlot, crc64: Uint8Array): void {
+    if (hole === undefined) return;
+    const { block, at } = hole;
+    block.bytes.write(Buffer.from(crc64).toString("base64"), at, HOLE.length, "latin1");
+    block.holes--;
   }
 
   /** Gives what is ready to the compressor and waits until it has taken it. */
   async drain(): Promise<void> {
-    if (this.#failure !== undefined) throw this.#failure.error;
-    if (this.#lines.length === 0) return;
-    const text = Buffer.from(this.#lines.join(""), "utf8");
-    this.#lines = [];
-    this.#linesSize = 0;
-    await new Promise<void>((resolve, reject) => {
-      this.#gzip.write(text, (error) => (error ? reject(error) : resolve()));
-    });
+    while (this.full) await this.#compress();
   }
 
   /** Writes the rest. Every checksum must have come. */
   async finish(): Promise<void> {
-    if (this.#next < this.#pending.length) throw new TypeError("a checksum is missing");
-    await this.drain();
+    if (this.#blocks.some(({ holes }) => holes > 0)) throw new TypeError("a checksum is missing");
+    while (this.#blocks.length > 0) await this.#compress();
     this.#gzip.end();
     await this.#ended;
+    this.#checkFailure();
+  }
+
+  async #compress(): Promise<void> {
+    this.#checkFailure();
+    const block = this.#blocks.shift();
+    if (block === undefined) return;
+    await new Promise<void>((resolve, reject) => {
+      const text = block.bytes.subarray(0, block.fill);
+      this.#gzip.write(text, (error) => (error ? reject(error) : resolve()));
+    });
+    if (block.bytes.length === BLOCK) this.#spare = block.bytes;
+  }
+
+  #checkFailure(): void {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
-  #advance(): void {
-    for (; this.#next < this.#pending.length; this.#next++) {
-      const record = this.#pending[this.#next] as string | TarSplitFileSlot;
-      if (typeof record === "string") this.#line(record);
-      else {
-        if (record.size > 0 && record.crc64 === undefined) return this.#forget(DONE_KEPT);
-        const { name, size, crc64 } = record;
-        const file = { type: "file", name, size, ...(crc64 === undefined ? {} : { crc64 }) } as const;
-        this.#line(printTarSplit(file, this.#positions.get(record) as number));
-        this.#positions.delete(record);
-      }
+  #write(line: string): { block: Block; at: number } {
+    const size = Buffer.byteLength(line);
+    let block = this.#blocks.at(-1);
+    if (block === undefined || block.bytes.length - block.fill < size) {
+      const bytes =
+        size <= BLOCK ? (this.#spare ?? Buffer.allocUnsafeSlow(BLOCK)) : Buffer.allocUnsafeSlow(size);
+      if (bytes === this.#spare) this.#spare = undefined;
+      block = { bytes, fill: 0, holes: 0 };
+      this.#blocks.push(block);
     }
-    this.#forget(0);
-  }
-
-  /** Lets go of what was written, once it is more than `kept` records: while a tar streams, something is always pending. */
-  #forget(kept: number): void {
-    if (this.#next <= kept) return;
-    this.#pending.splice(0, this.#next);
-    this.#next = 0;
-  }
-
-  #line(text: string): void {
-    this.#lines.push(text);
-    this.#linesSize += text.length;
+    const at = block.fill;
+    block.fill += block.bytes.write(line, at);
+    return { block, at };
   }
 
   [Symbol.dispose](): void {

@@ -2,7 +2,7 @@
 // over the data can hash, split and list it; every byte that goes in comes out again as `inline` or `data`, in
 // order, so that what it reports can be laid end to end to the same tar.
 
-import { type ByteString, concatBytes } from "@bootc-store/core";
+import type { ByteString } from "@bootc-store/core";
 
 import { ociErrors } from "../errors.ts";
 import type { SparsePiece, TarEntry, TarEntryType } from "./entry.ts";
@@ -16,7 +16,10 @@ import { xattrsOf } from "./xattrs.ts";
 export interface TarEvents {
   /** Bytes that belong to no content: padding, the end, what follows it. */
   inline(bytes: Uint8Array): void;
-  /** An entry, and all of its header blocks as they are. Its content follows as `data`, if it has any. */
+  /**
+   * An entry, and all of its header blocks as they are, in memory that the next entry is put together in. Its content
+   * follows as `data`, if it has any.
+   */
   entry(entry: TarEntry, header: Uint8Array): void;
   /** The next bytes of the content of the last entry. Views of what was pushed, not copies. */
   data(bytes: Uint8Array): void;
@@ -45,6 +48,11 @@ const TYPE_PAX_GLOBAL = 0x67;
 const TYPE_LONG_NAME = 0x4c;
 const TYPE_LONG_LINK = 0x4b;
 
+/** Memory for headers at first: what those of nearly every entry need. */
+const PRELUDE = 2048;
+/** What is not kept for the next entry when one needed more. */
+const PRELUDE_KEPT = 1 << 16;
+
 /** Types that never have content, whatever the size says; so containers read them, and so does Go. */
 const WITHOUT_CONTENT: ReadonlySet<TarEntryType> = new Set([
   "hardlink",
@@ -65,12 +73,13 @@ export class TarParser {
   readonly #block = new Uint8Array(BLOCK);
   #blockFill = 0;
   /** Header blocks of the entry that is being put together. */
-  #prelude: Uint8Array[] = [];
+  #prelude = new Uint8Array(PRELUDE);
   #preludeSize = 0;
+  /** Where in them the content of an extended header begins. */
+  #extendedAt = 0;
   /** Bytes of content, of an extended header or of padding that are still to come. */
   #remaining = 0;
   #padding = 0;
-  #extended: Uint8Array[] = [];
   #extendedType = 0;
   #pax: [ByteString, ByteString][] = [];
   #longName: ByteString | undefined;
@@ -109,7 +118,7 @@ export class TarParser {
         }
         case "extended": {
           const size = Math.min(this.#remaining, chunk.length - at);
-          this.#extended.push(new Uint8Array(chunk.subarray(at, at + size)));
+          this.#keep(chunk.subarray(at, at + size));
           at += this.#advance(size);
           if (this.#remaining === 0) this.#endExtended();
           break;
@@ -147,7 +156,7 @@ export class TarParser {
 
   /** Says that there are no more bytes. Throws `oci/tar-truncated` in the middle of an entry. */
   end(): void {
-    const clean = this.#blockFill === 0 && this.#prelude.length === 0;
+    const clean = this.#blockFill === 0 && this.#preludeSize === 0;
     if (clean && (this.#state === "header" || this.#state === "after-zero" || this.#state === "trailing"))
       return;
     throw ociErrors.error(
@@ -183,13 +192,13 @@ export class TarParser {
 
   #look(block: Uint8Array): void {
     if (this.#state === "sparse-map") {
-      this.#keep(new Uint8Array(block));
+      this.#keep(block);
       this.#offset += BLOCK;
       this.#gnuMap(block, true);
       return;
     }
     if (isZeroBlock(block)) {
-      if (this.#prelude.length > 0) throw this.#extendedInvalid("an extended header is followed by no entry");
+      if (this.#preludeSize > 0) throw this.#extendedInvalid("an extended header is followed by no entry");
       this.#state = this.#state === "after-zero" ? "trailing" : "after-zero";
       this.#offset += BLOCK;
       this.#events.inline(block);
@@ -205,7 +214,7 @@ export class TarParser {
       );
     }
     const raw = parseHeader(block, this.#offset);
-    this.#keep(new Uint8Array(block));
+    this.#keep(block);
     this.#offset += BLOCK;
     if (raw.typeflag === TYPE_PAX || raw.typeflag === TYPE_LONG_NAME || raw.typeflag === TYPE_LONG_LINK) {
       this.#startExtended(raw);
@@ -222,14 +231,20 @@ export class TarParser {
   }
 
   #keep(bytes: Uint8Array): void {
-    this.#prelude.push(bytes);
-    this.#preludeSize += bytes.length;
-    if (this.#preludeSize > this.#limits.prelude) {
+    const size = this.#preludeSize + bytes.length;
+    if (size > this.#limits.prelude) {
       throw ociErrors.error(
         "tar-limit",
         `more than ${this.#limits.prelude} bytes of headers before an entry at ${this.#offset}`,
       );
     }
+    if (size > this.#prelude.length) {
+      const larger = new Uint8Array(2 * size);
+      larger.set(this.#prelude.subarray(0, this.#preludeSize));
+      this.#prelude = larger;
+    }
+    this.#prelude.set(bytes, this.#preludeSize);
+    this.#preludeSize = size;
   }
 
   #startExtended(raw: RawHeader): void {
@@ -239,7 +254,7 @@ export class TarParser {
       });
     }
     this.#extendedType = raw.typeflag;
-    this.#extended = [];
+    this.#extendedAt = this.#preludeSize;
     this.#padding = paddingOf(raw.size);
     this.#remaining = raw.size + this.#padding;
     this.#state = "extended";
@@ -247,10 +262,7 @@ export class TarParser {
   }
 
   #endExtended(): void {
-    const all = concatBytes(this.#extended);
-    this.#keep(all);
-    const bytes = all.subarray(0, all.length - this.#padding);
-    this.#extended = [];
+    const bytes = this.#prelude.subarray(this.#extendedAt, this.#preludeSize - this.#padding);
     this.#state = "header";
     // Of two extended headers of one type the later one counts, whole, as in Go.
     if (this.#extendedType === TYPE_PAX) this.#pax = parsePax(bytes);
@@ -273,9 +285,9 @@ export class TarParser {
 
   #startEntry(): void {
     const entry = this.#makeEntry(this.#raw as RawHeader);
-    const header = this.#prelude.length === 1 ? (this.#prelude[0] as Uint8Array) : concatBytes(this.#prelude);
+    const header = this.#prelude.subarray(0, this.#preludeSize);
     this.#raw = undefined;
-    this.#prelude = [];
+    if (this.#prelude.length > PRELUDE_KEPT) this.#prelude = new Uint8Array(PRELUDE);
     this.#preludeSize = 0;
     this.#pax = [];
     this.#longName = undefined;

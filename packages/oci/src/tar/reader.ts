@@ -103,7 +103,7 @@ class EventSource {
     this.#parser = new TarParser(
       {
         inline: (bytes) => void this.#queue.push({ kind: "inline", bytes }),
-        entry: (entry, header) => void this.#queue.push({ kind: "entry", entry, header }),
+        entry: (entry, header) => void this.#queue.push({ kind: "entry", entry, header: header.slice() }),
         data: (bytes) => void this.#queue.push({ kind: "data", bytes }),
         entryEnd: () => void this.#queue.push({ kind: "end" }),
       },

@@ -30,7 +30,7 @@ class ItemCollector<D> {
   readonly #parser = new TarParser({
     inline: (bytes) => void this.#items.push({ kind: "inline", bytes }),
     entry: (entry, header) => {
-      this.#entry = { entry, header };
+      this.#entry = { entry, header: header.slice() };
       this.#data = [];
       this.#content = undefined;
     },
