@@ -9,6 +9,7 @@ test("the public names change on purpose only", () => {
       "checkImage",
       "erofsErrors",
       "escapeField",
+      "imageObjects",
       "imageOfTree",
       "imageTables",
       "isDirectory",

@@ -20,6 +20,8 @@ export {
 } from "./image/node.ts";
 export { imageTables } from "./layout.ts";
 export { checkImage } from "./reader/check.ts";
-export { readImage, type ReadImageOptions, type ReadImageResult } from "./reader/reader.ts";
+export { imageObjects } from "./reader/objects.ts";
+export { readImage, type ReadImageResult } from "./reader/reader.ts";
+export type { ReadImageOptions } from "./reader/walker.ts";
 export { treeOfImage } from "./image/to-tree.ts";
 export { C_DEFAULT_FORMAT, type ImageFormat, writeImage } from "./writer/writer.ts";

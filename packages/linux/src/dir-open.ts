@@ -38,19 +38,18 @@ export function openFileAt(
   if (fd === -ENOENT) return undefined;
   const label = subjectOf(dirLabel, path);
   if (fd < 0) throw failure("openat", -fd, label);
-  const file = File.adopt(fd, label);
-  if (options.type === "any") return file;
+  if (options.type === "any") return File.adopt(fd, label);
   try {
-    const { type } = typeAndSize(fd, label);
+    const { type, size } = typeAndSize(fd, label);
     if (type === "directory") throw failure("openat", EISDIR, label);
     if (type !== "regular") {
       throw linuxErrors.error("not-a-file", `${label}: not a regular file but a ${type}`, {
         context: { path: label, type },
       });
     }
-    return file;
+    return File.adopt(fd, label, size);
   } catch (error) {
-    file[Symbol.dispose]();
+    File.adopt(fd, label)[Symbol.dispose]();
     throw error;
   }
 }

@@ -32,16 +32,19 @@ export class File implements Disposable {
   readonly #lifetime = new Lifetime("file");
   /** For messages: the path relative to the directory that the first `Dir` was opened on. */
   readonly label: string;
+  /** Bytes that a regular file had when it was opened by its name; undefined where nobody looked. */
+  readonly sizeAtOpen: number | undefined;
 
-  private constructor(fd: number, label: string, owned: boolean) {
+  private constructor(fd: number, label: string, owned: boolean, sizeAtOpen?: number) {
     this.#fd = fd;
     this.label = label;
     this.#owned = owned;
+    this.sizeAtOpen = sizeAtOpen;
   }
 
   /** Takes over a descriptor: disposing closes it. */
-  static adopt(fd: number, label: string): File {
-    return new File(fd, label, true);
+  static adopt(fd: number, label: string, sizeAtOpen?: number): File {
+    return new File(fd, label, true, sizeAtOpen);
   }
 
   /** Uses a descriptor that somebody else closes, for instance one of another thread. */

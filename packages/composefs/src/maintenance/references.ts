@@ -1,7 +1,7 @@
 // What refers to what: streams to objects and to other streams, images to objects.
 
-import { isStoreError, toHex } from "@bootc-store/core";
-import { type ImageNode, readImage } from "@bootc-store/erofs";
+import { isStoreError } from "@bootc-store/core";
+import { imageObjects } from "@bootc-store/erofs";
 
 import type { Repository } from "../repository/repository.ts";
 import { openStreamObject } from "../streams/store.ts";
@@ -9,17 +9,9 @@ import { openStreamObject } from "../streams/store.ts";
 const MOST_IMAGE = 2 ** 30;
 
 /** Objects that an image refers to, by its id. Throws what is wrong with it. */
-export function objectsOfImage(repository: Repository, id: string): string[] {
+export function objectsOfImage(repository: Repository, id: string): ReadonlySet<string> {
   using file = repository.objects.open(id);
-  const objects = new Set<string>();
-  const stack: ImageNode[] = [readImage(file.readAll({ limit: MOST_IMAGE })).root];
-  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
-    for (const { node: child } of node.children?.values() ?? []) stack.push(child);
-    const { digest, payload } = node.external ?? {};
-    if (digest !== undefined) objects.add(toHex(digest));
-    else if (payload !== undefined) objects.add(payload.replaceAll("/", ""));
-  }
-  return [...objects];
+  return imageObjects(file.readAll({ limit: MOST_IMAGE }));
 }
 
 /** What a stream keeps alive: its objects, and by name what else. */

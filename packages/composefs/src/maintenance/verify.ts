@@ -2,22 +2,15 @@
 // Order of findings: by folder, in byte order.
 
 import type { VerifyOptions } from "@bootc-store/backend";
-import {
-  type ByteString,
-  displayName,
-  type Finding,
-  renderError,
-  StoreError,
-  throwIfAborted,
-  utf8,
-} from "@bootc-store/core";
-import { type Dir, hashFiles, measureVerity, type Pool } from "@bootc-store/linux";
+import { type ByteString, displayName, type Finding, renderError, throwIfAborted } from "@bootc-store/core";
+import type { Pool } from "@bootc-store/linux";
 
-import { isObjectId } from "../algorithm.ts";
 import { ObjectStore } from "../objects/store.ts";
 import type { Repository } from "../repository/repository.ts";
 import { type LinkFolder, linkResolves, listObjectLinks, listRefs } from "../streams/links.ts";
+import { finding } from "./finding.ts";
 import { isDamage, objectsOfImage, referencesOfStream } from "./references.ts";
+import { listObjects, verifyObjects } from "./verify-objects.ts";
 
 /** A finding, and for something that is missing what wants it. */
 export interface RepositoryFinding extends Finding {
@@ -41,107 +34,60 @@ export async function* verifyRepository(
   looked: Looked = { objects: 0, streams: 0, images: 0 },
 ): AsyncGenerator<RepositoryFinding> {
   repository.assertOpen();
-  throwIfAborted(options.signal);
+  const { signal } = options;
+  throwIfAborted(signal);
   const depth = options.depth ?? "content";
-  yield* verifyObjects(repository, pool, depth === "content", options.signal, looked);
+  const listed = listObjects(repository, signal);
+  looked.objects += listed.entries;
+  const ofObjects = verifyObjects(repository, listed, pool, depth === "content", signal);
+  const ofLinks = verifyLinks(repository, listed.ids, depth !== "structure", signal, looked);
+  try {
+    // The workers begin with the first; what is linked is looked at here meanwhile, and told after what they find.
+    const first = ofObjects.next();
+    const early = await Promise.all([takeSome(ofLinks, MOST_WAITING), first]).then(([some]) => some);
+    for (let next = await first; next.done !== true; next = await ofObjects.next()) yield next.value;
+    yield* early;
+    yield* ofLinks;
+  } finally {
+    await ofObjects.return(undefined);
+    await ofLinks.return(undefined);
+  }
+}
+
+/** Findings that wait to be told; beyond them the check waits too. */
+const MOST_WAITING = 10_000;
+
+async function takeSome<T>(from: AsyncGenerator<T>, most: number): Promise<T[]> {
+  const some: T[] = [];
+  while (some.length < most) {
+    const next = await from.next();
+    if (next.done === true) break;
+    some.push(next.value);
+  }
+  return some;
+}
+
+async function* verifyLinks(
+  repository: Repository,
+  known: ReadonlySet<string>,
+  references: boolean,
+  signal: AbortSignal | undefined,
+  looked: Looked,
+): AsyncGenerator<RepositoryFinding> {
+  // What was not there a moment ago may be there now.
+  const has = (id: string): boolean => known.has(id) || repository.objects.has(id);
   for (const folder of ["streams", "images"] as const) {
-    yield* verifyEntries(repository, folder, depth !== "structure", options.signal, looked);
+    yield* verifyEntries(repository, folder, has, references, signal, looked);
     yield* verifyRefs(repository, folder);
   }
 }
 
-/** One directory of objects: what is wrong at a glance, and the names whose content is to be looked at. */
-interface Shard {
-  readonly entries: number;
-  readonly findings: readonly Finding[];
-  readonly ids: readonly string[];
-}
-
-async function* verifyObjects(
-  repository: Repository,
-  pool: Pool,
-  content: boolean,
-  signal: AbortSignal | undefined,
-  looked: Looked,
-): AsyncGenerator<RepositoryFinding> {
-  const shards: Shard[] = [];
-  for (const { name, dir } of repository.objects.shards()) {
-    throwIfAborted(signal);
-    const shard = lookAtShard(repository, name, dir);
-    shards.push(shard);
-    looked.objects += shard.entries;
-  }
-  const inputs = shards.map(({ ids }) => ({
-    dir: repository.dir.fd,
-    files: content ? ids.map((id) => ({ path: utf8(ObjectStore.path(id)) })) : [],
-    want: { verity: { verity: { algorithm: repository.algorithm } } },
-  }));
-  let index = 0;
-  for await (const results of pool.map(hashFiles, inputs, signal === undefined ? {} : { signal })) {
-    const { findings, ids } = shards[index++] as Shard;
-    yield* findings;
-    for (const [at, result] of results.entries()) {
-      const id = ids[at] as string;
-      const path = ObjectStore.path(id);
-      if ("error" in result) {
-        yield finding(
-          "object-unreadable",
-          "object",
-          id,
-          path,
-          renderError(StoreError.fromJSON(result.error)),
-        );
-      } else if (result.digests["verity"] !== id) {
-        const actual = result.digests["verity"] ?? "";
-        yield {
-          ...finding("object-digest-mismatch", "object", id, path, "its content has changed"),
-          expected: id,
-          actual,
-        };
-      }
-    }
-  }
-}
-
-function lookAtShard(repository: Repository, shard: ByteString, dir: Dir): Shard {
-  const findings: Finding[] = [];
-  const ids: string[] = [];
-  const entries = dir.list();
-  for (const { name, type } of entries) {
-    const id = `${shard}${name}`;
-    const path = `objects/${shard}/${displayName(name)}`;
-    if (!isObjectId(id, repository.algorithm)) {
-      findings.push(
-        finding(
-          "object-name-invalid",
-          "object",
-          displayName(id as ByteString),
-          path,
-          "its name is no digest",
-        ),
-      );
-    } else if (type !== "regular") {
-      findings.push(finding("object-unreadable", "object", id, path, `it is a ${type}`));
-    } else {
-      ids.push(id);
-      if (repository.secure && !isSealed(dir, name)) {
-        findings.push(
-          finding("object-verity-missing", "object", id, path, "it has no fs-verity in a secure repository"),
-        );
-      }
-    }
-  }
-  return { entries: entries.length, findings, ids };
-}
-
-function isSealed(dir: Dir, name: ByteString): boolean {
-  using file = dir.openFile(name);
-  return measureVerity(file).state === "enabled";
-}
+type Has = (id: string) => boolean;
 
 async function* verifyEntries(
   repository: Repository,
   folder: LinkFolder,
+  has: Has,
   references: boolean,
   signal: AbortSignal | undefined,
   looked: Looked,
@@ -155,33 +101,27 @@ async function* verifyEntries(
     if (!link) yield finding("entry-not-link", kind, id, path, "it is no link");
     else if (object === undefined)
       yield finding("entry-invalid", kind, id, path, "it leads to something that is no object");
-    else if (!repository.objects.has(object) || !linkResolves(repository, `${folder}/${name}` as ByteString))
+    else if (!has(object) || !linkResolves(repository, `${folder}/${name}` as ByteString))
       yield {
         ...finding("link-broken", kind, id, path, `it does not lead to its object ${object}`),
         expected: object,
       };
-    else if (references) yield* verifyReferences(repository, folder, id, object, path);
+    else if (references) yield* verifyReferences(repository, folder, has, id, object, path);
   }
 }
 
 async function* verifyReferences(
   repository: Repository,
   folder: LinkFolder,
+  has: Has,
   id: string,
   object: string,
   path: string,
 ): AsyncGenerator<RepositoryFinding> {
   const kind = folder.slice(0, -1);
   try {
-    const needed =
-      folder === "images"
-        ? objectsOfImage(repository, object).map((each): [string, string] => ["", each])
-        : await referencesOfStream(repository, id, object).then(({ objects, named }) => [
-            ...objects.map((each): [string, string] => ["", each]),
-            ...named,
-          ]);
-    for (const [name, each] of needed) {
-      if (repository.objects.has(each)) continue;
+    for (const [name, each] of await neededBy(repository, folder, id, object)) {
+      if (has(each)) continue;
       const what = name === "" ? "it is made of" : `it keeps as ${name}`;
       yield {
         ...finding(
@@ -201,6 +141,22 @@ async function* verifyReferences(
   }
 }
 
+/** Objects that a stream or image needs, each with the name under which it is kept, or none. */
+async function neededBy(
+  repository: Repository,
+  folder: LinkFolder,
+  id: string,
+  object: string,
+): Promise<Iterable<readonly [name: string, object: string]>> {
+  if (folder === "images") return unnamed(objectsOfImage(repository, object));
+  const { objects, named } = await referencesOfStream(repository, id, object);
+  return [...unnamed(objects), ...named];
+}
+
+function* unnamed(objects: Iterable<string>): Generator<readonly [string, string]> {
+  for (const each of objects) yield ["", each];
+}
+
 function* verifyRefs(repository: Repository, folder: LinkFolder): Generator<Finding> {
   for (const { path, link } of listRefs(repository, folder)) {
     const shown = `${folder}/refs/${displayName(path)}`;
@@ -212,14 +168,4 @@ function* verifyRefs(repository: Repository, folder: LinkFolder): Generator<Find
       };
     }
   }
-}
-
-function finding(problem: string, kind: string, id: string, path: string, message: string): Finding {
-  return {
-    code: `composefs/${problem}`,
-    severity: "error",
-    subject: { backend: "composefs", kind, id, path },
-    message: `${path}: ${message}`,
-    repair: kind === "object" ? "refetch" : "remove",
-  };
 }

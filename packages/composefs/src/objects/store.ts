@@ -86,6 +86,16 @@ export class ObjectStore {
     return this.#repository.statOptional(utf8(ObjectStore.path(id)))?.type === "regular";
   }
 
+  /** Whether all of them are there. Of many whole directories are listed, which is far cheaper than to ask for each. */
+  hasAll(ids: readonly string[]): boolean {
+    if (ids.length < WORTH_LISTING) return ids.every((id) => this.has(id));
+    const missing = new Set(ids);
+    for (const { name, dir } of this.shards()) {
+      for (const entry of dir.list()) if (entry.type === "regular") missing.delete(`${name}${entry.name}`);
+    }
+    return missing.size === 0;
+  }
+
   /** An object as a content: its bytes, and the file to clone from. Throws `composefs/object-missing`. */
   content(id: string): Content {
     const path = utf8(ObjectStore.path(id));
@@ -428,6 +438,8 @@ export class ObjectFilling implements Disposable {
 /** Of a link in `objects/` that is about to become an object; a program that was killed may leave one. */
 export const LINK_PREFIX = ".link-";
 
+/** Four for each directory, of which there are 256. */
+const WORTH_LISTING = 1024;
 const OBJECTS = utf8("objects");
 const READ_SIZE = 1 << 20;
 

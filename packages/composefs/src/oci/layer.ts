@@ -53,7 +53,7 @@ export async function layerIsWhole(repository: Repository, diffId: Digest): Prom
   const id = streamId(repository, name);
   if (id === undefined || !repository.objects.has(id)) return false;
   using stream = await openStream(repository, name);
-  return stream.tables.objects.every((object) => repository.objects.has(object));
+  return repository.objects.hasAll(stream.tables.objects);
 }
 
 /**

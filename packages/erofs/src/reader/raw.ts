@@ -112,7 +112,8 @@ export class RawImage {
       throw invalid("inode › format", at, "only regular files can be chunked");
     }
     const xattrs = this.#xattrs(at + table.size, xattrSize);
-    return { nid, ...fields, layout, compact, headSize, xattrs };
+    const { mode, nlink, uid, gid, size, mtime, ino, u } = fields;
+    return { nid, mode, nlink, uid, gid, size, mtime, ino, u, layout, headSize, compact, xattrs };
   }
 
   /** The bytes of a file, directory or symlink that is not chunked, a view where they are in one piece. */
@@ -178,11 +179,12 @@ export class RawImage {
       if (name.includes("/") || name.includes("\0") || (previous !== undefined && name <= previous)) {
         throw invalid("directory › name", at, "a name is no name, or out of order");
       }
-      const nid = view.getBigUint64(row, true);
-      if (nid > BigInt(this.bytes.length / SLOT_SIZE)) {
-        throw invalid("directory › nid", at, `the number ${nid} is outside of the image`);
+      const nid = view.getUint32(row, true);
+      if (view.getUint32(row + 4, true) !== 0 || nid > this.bytes.length / SLOT_SIZE) {
+        const number = view.getBigUint64(row, true);
+        throw invalid("directory › nid", at, `the number ${number} is outside of the image`);
       }
-      entries.push({ name, nid: Number(nid), type: block[row + 10] ?? 0 });
+      entries.push({ name, nid, type: block[row + 10] ?? 0 });
     }
   }
 

@@ -15,7 +15,10 @@ export interface FileHash<S extends HashSpecs = HashSpecs> {
 /** The digests of a whole file, by reading at positions, so the descriptor's own does not move. Synchronous. */
 export function hashFile<S extends HashSpecs>(file: File, specs: S, signal?: CancelSignal): FileHash<S> {
   const buffer = (chunk ??= Buffer.allocUnsafeSlow(CHUNK));
-  const first = file.readFull(buffer, 0);
+  // Most files are small: all of one comes by one call, and no other is needed to learn that it was all.
+  const part = file.read(buffer, 0);
+  const whole = part === file.sizeAtOpen || part === 0;
+  const first = whole ? part : part + file.readFull(buffer.subarray(part), part);
   if (first < buffer.length) {
     return { size: first, digests: hashBytes(buffer.subarray(0, first), specs) };
   }

@@ -73,7 +73,7 @@ export const imageObjects: Command = async (run) => {
   await using repository = await run.open();
   const name = run.operand("NAME");
   try {
-    const objects = objectsOfImage(repository, imageObject(repository, name));
+    const objects = [...objectsOfImage(repository, imageObject(repository, name))];
     await run.print(objects.map((each) => `${repository.algorithm}:${each}\n`).join(""));
   } catch (error) {
     throw new Failure([`Collecting objects for image '${name}'`, ...messagesOf(error)], { cause: error });

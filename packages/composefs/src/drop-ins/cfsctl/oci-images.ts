@@ -14,7 +14,14 @@ import {
 import { layerStreamName } from "../../oci/layer.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { CONTENT_TYPES } from "../../splitstream/layout.ts";
-import { listRefs, listObjectLinks, readObjectLink, removeRef, writeRef } from "../../streams/links.ts";
+import {
+  listRefs,
+  listObjectLinks,
+  readObjectLink,
+  readRef,
+  removeRef,
+  writeRef,
+} from "../../streams/links.ts";
 import { listTags, readTag } from "../../streams/tags.ts";
 import { checkRepository, type Report, reportText } from "./check.ts";
 import { Failure, fail, messagesOf } from "./chain.ts";
@@ -240,8 +247,17 @@ export const tag: Command = async (run) => {
   return 0;
 };
 
+/** Names what was written before, which is on the disk before its name is. */
+export function flushAndTag(repository: Repository, name: string, stream: string): void {
+  if (readRef(repository, "streams", tagPath(name)) !== stream) {
+    repository.flush();
+    writeTagUnchecked(repository, name, stream);
+  }
+  repository.flush();
+}
+
 /** As cfsctl does it: also onto a manifest that is not there, and under a name that cannot be looked up again. */
-export function writeTagUnchecked(repository: Repository, name: string, stream: string): void {
+function writeTagUnchecked(repository: Repository, name: string, stream: string): void {
   const path = tagPath(name);
   try {
     writeRef(repository, "streams", path, stream);

@@ -20,7 +20,7 @@ import type { Repository } from "../../repository/repository.ts";
 import { computeVerity } from "@bootc-store/linux";
 import { Failure, fail, messagesOf } from "./chain.ts";
 import { documentStreamName } from "../../oci/documents.ts";
-import { writeTagUnchecked } from "./oci-images.ts";
+import { flushAndTag } from "./oci-images.ts";
 import type { Command, Run } from "./run.ts";
 import { imageNameOf, objectIdProblem, sizeText } from "./values.ts";
 
@@ -52,9 +52,7 @@ export const pull: Command = async (run) => {
     }),
   );
   const boot = expected === undefined ? undefined : await expectedBoot(repository, image, expected);
-  repository.flush();
-  writeTagUnchecked(repository, name, documentStreamName("manifest", image.manifest.digest));
-  repository.flush();
+  flushAndTag(repository, name, documentStreamName("manifest", image.manifest.digest));
   await run.print(
     [
       `manifest ${printDigest(image.manifest.digest)}\n`,
@@ -314,9 +312,7 @@ export const copy: Command = async (run) => {
     signal: run.context.signal,
   });
   if (name !== undefined) {
-    repository.flush();
-    writeTagUnchecked(repository, name, documentStreamName("manifest", image.manifest.digest));
-    repository.flush();
+    flushAndTag(repository, name, documentStreamName("manifest", image.manifest.digest));
   }
   const digest = (each: Digest): string => printDigest(each);
   await run.print(
