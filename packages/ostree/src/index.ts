@@ -19,6 +19,7 @@ export {
   type EncapsulateOptions,
   escapeForRef,
   findImage,
+  imageOfCommit,
   IMAGE_PREFIX,
   type ImageLayout,
   type ImportedImage,
@@ -65,6 +66,7 @@ export {
   deploymentBaseName,
   type DeploymentName,
   deploymentPath,
+  parseDeploymentName,
   type Unlocked,
 } from "./sysroot/deployment.ts";
 export { type LoaderTexts, readLoaderTexts } from "./sysroot/loader-texts.ts";

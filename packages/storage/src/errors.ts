@@ -63,6 +63,7 @@ export const storageErrors = defineErrors("storage", {
     meaning: "A text names neither an image or commit of a store nor a directory.",
     hint: "`bootc-store images` lists what there is; a directory is written dir:PATH.",
   },
+  "host-invalid": { kind: "corrupt", meaning: "A document is no status of a host as bootc prints it." },
   "not-booted": { kind: "unsupported", meaning: "The system was booted by neither ostree nor composefs." },
   "remount-failed": {
     kind: "read-only",

@@ -24,6 +24,29 @@ export { type DetectOptions, Environment } from "./environment.ts";
 export { storageErrors } from "./errors.ts";
 export { type CachedImageStatus, type ImageReference, type ImageStatus } from "./image-status.ts";
 export {
+  type BootedName,
+  type ComposefsEntry,
+  composefsHost,
+  type ComposefsHostOptions,
+  type Host,
+  type HostBootloader,
+  type HostEntry,
+  hostOf,
+  hostOfRoot,
+  type HostOfRootOptions,
+  type HostStatus,
+  NO_STATUS,
+  type OstreeEntry,
+  ostreeHost,
+  type OstreeHostOptions,
+  parseBootedName,
+  parseHost,
+  printHostForPeople,
+  printHostJson,
+  printHostYaml,
+  type UsrOverlay,
+} from "./host/index.ts";
+export {
   askLinux,
   getPhysicalRootAndRun,
   type PhysicalRootAndRun,

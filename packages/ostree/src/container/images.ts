@@ -87,6 +87,12 @@ export function readImage(repo: Repo, ref: string, commit: Checksum): StoredImag
   return imageOf(ref, reference, commit, merge);
 }
 
+/** The image that a commit was made of; `undefined` for a commit that was made of none, or is not there. */
+export function imageOfCommit(repo: Repo, commit: Checksum): StoredImage | undefined {
+  const merge = readMerge(repo, commit);
+  return merge === undefined ? undefined : imageOf(commit, undefined, commit, merge);
+}
+
 function readMerge(repo: Repo, checksum: Checksum): Commit | undefined {
   if (!repo.reader.has(checksum, "commit")) return undefined;
   const commit = repo.readCommit(checksum);

@@ -2,6 +2,7 @@ export { cacheUpdate, type CachedUpdate, clearCachedUpdate, readCachedUpdate } f
 export { type ImageLayout, layoutOf, type PlacedLayer } from "./layout.ts";
 export {
   findImage,
+  imageOfCommit,
   listImages,
   removeImages,
   removeUnusedLayers,

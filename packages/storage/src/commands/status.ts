@@ -3,6 +3,8 @@ import { type Finding, printable } from "@bootc-store/core";
 import type { Command } from "@commander-js/extra-typings";
 
 import type { RootReport } from "../detect/report.ts";
+import { Environment } from "../environment.ts";
+import { FORMATS, hostStatusText } from "./host-status.ts";
 import { rootPath } from "./root.ts";
 
 /** `status`: what a root holds. */
@@ -12,14 +14,40 @@ export function registerStatus(parent: Command, context: CommandContext): void {
     .description("tell what a physical root holds: stores, deployments, boot entries, and what is damaged")
     .option("--json", "print the report as JSON")
     .option("-v, --verbose", "name everything in full")
+    .option("--format <format>", `bootc's own status instead: ${FORMATS.join(", ")}`)
+    .option("--format-version <version>", "version of that format: 0 or 1")
+    .option(
+      "--booted",
+      "of bootc's status only the booted deployment and others, without staged and rollback",
+    )
+    .option(
+      "--assume-booted <deployment>",
+      "take STATEROOT/CHECKSUM.SERIAL, or a composefs id, for the booted deployment of a root that is only looked at",
+    )
+    .option("--esp <dir>", "where the EFI system partition is mounted, if not below the root")
     .action(async (options) => {
       const path = rootPath(parent, context);
+      const output = context.output(options);
+      if (options.format !== undefined || options.formatVersion !== undefined || options.booted === true) {
+        await output.bytes(Buffer.from(await hostStatusText(context, path, options)));
+        return;
+      }
       const { detectRoot } = await import("../detect/index.ts");
       const report = await detectRoot(context.openDir(path), { signal: context.signal });
-      const output = context.output(options);
       output.value({ root: path, ...report });
-      if (!output.json) printReport(output, path, report, options.verbose === true);
+      if (output.json) return;
+      if (options.assumeBooted !== undefined || isBooted(context, path)) {
+        await output.bytes(Buffer.from(await hostStatusText(context, path, options)));
+        output.line();
+      }
+      printReport(output, path, report, options.verbose === true);
     });
+}
+
+function isBooted(context: CommandContext, path: string): boolean {
+  if (path !== "/sysroot") return false;
+  const environment = Environment.detect({ host: context.openDir("/"), env: context.env });
+  return Environment.needsMountNamespace(environment);
 }
 
 function printReport(output: Output, path: string, report: RootReport, verbose: boolean): void {
