@@ -8,7 +8,7 @@ import { containersStorageErrors } from "./errors.ts";
 import type { ImageRecord } from "./format/images-json.ts";
 import { removeIncomplete, takeLayers } from "./layers-write.ts";
 import type { StoreRoot } from "./ports/layer-source.ts";
-import type { Change } from "./records.ts";
+import type { Change } from "./change.ts";
 
 const ALL = ["layers", "images", "containers"] as const;
 
@@ -70,6 +70,30 @@ export async function deleteLayer(
       throw inUse(id, "layer is in use by a container");
     if (mounted.some((each) => each.id === id)) throw inUse(id, "layer is mounted");
     removed.use(await takeLayers(places, change, [id]));
+  });
+}
+
+/**
+ * Removes an image's record and items, or a layer, whatever stands on it: what `containers-storage delete` does, which leaves
+ * an image's layers. Only what is mounted stays.
+ */
+export async function removeUnchecked(
+  root: StoreRoot,
+  what: { readonly image?: string; readonly layer?: string },
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  using removed = new Cleanup();
+  const { places, records } = root;
+  await records.change(ALL, signal, async (change) => {
+    const { image, layer } = what;
+    if (image !== undefined) {
+      change.saveImages(change.images.records.filter(({ id }) => id !== image));
+      places.dir("images").removeAll(utf8(image));
+    }
+    if (layer === undefined || change.layers.get(layer) === undefined) return;
+    const mounted = await records.mountpoints(signal);
+    if (mounted.some((each) => each.id === layer)) throw inUse(layer, "layer is mounted");
+    removed.use(await takeLayers(places, change, [layer]));
   });
 }
 

@@ -25,6 +25,8 @@ export const containersStorageErrors = defineErrors("containers-storage", {
     meaning: "An image of this id is there already, and has another top layer.",
   },
   "image-in-use": { kind: "conflict", meaning: "A container uses the image." },
+  "container-not-found": { kind: "not-found", meaning: "No container has this id or name." },
+  "container-id-taken": { kind: "conflict", meaning: "A container of this id or name is there already." },
   "image-invalid": { kind: "corrupt", meaning: "An image's documents do not fit together." },
   "layer-not-found": { kind: "not-found", meaning: "No layer has this id or name." },
   "layer-id-taken": { kind: "conflict", meaning: "A layer of this id or name is there already." },

@@ -23,6 +23,12 @@ const HEX = /^[0-9a-f]{64}$/;
 /** Names in `overlay/` that are no layers. */
 const NOT_LAYERS = new Set(["l", "staging", "tempdirs", "backingFsBlockDev", ".has-mount-program"]);
 
+/** What counts as garbage. */
+export interface GarbageOptions {
+  /** Milliseconds that a layer must be old, {@link UNREFERENCED_AFTER} unless given. */
+  readonly unreferencedAfter?: number;
+}
+
 interface State {
   readonly layers: LayerTable;
   readonly images: ImageTable;
@@ -46,12 +52,13 @@ export async function planGc(
   root: StoreRoot,
   keep: readonly Root[],
   signal: AbortSignal | undefined,
+  options?: GarbageOptions,
 ): Promise<GcPlan> {
   const { records } = root;
   const images = await records.images(signal);
   const containers = await records.containers(signal);
   const garbage = await records.withLayers(signal, (layers) =>
-    findGarbage(root, { layers, images, containers }, keep),
+    findGarbage(root, { layers, images, containers }, keep, options),
   );
   return {
     kind: "containers-storage",
@@ -65,6 +72,7 @@ export async function applyGc(
   root: StoreRoot,
   plan: GcPlan,
   signal: AbortSignal | undefined,
+  options?: GarbageOptions,
 ): Promise<GcResult> {
   throwIfAborted(signal);
   using late = new Cleanup();
@@ -73,7 +81,7 @@ export async function applyGc(
   const keep = plan.roots.filter((each) => !ownRoots.has(keyOfRoot(each)));
   return await records.change(["layers", "images", "containers"], signal, async (change) => {
     const planned = new Set(plan.garbage.map(keyOf));
-    const found = findGarbage(root, change, keep).filter((each) => planned.has(keyOf(each)));
+    const found = findGarbage(root, change, keep, options).filter((each) => planned.has(keyOf(each)));
     const layers = found.filter(({ kind }) => kind === "layer").map(({ id }) => id);
     if (layers.length > 0) late.use(await takeLayers(places, change, topFirst(change.layers, layers)));
     const staging = new Set(found.filter(({ kind }) => kind === "staging").map(({ id }) => id));
@@ -92,9 +100,16 @@ export async function applyGc(
 }
 
 /** In a fixed order. Must be called with the layers locked, so that nobody is just making one. */
-export function findGarbage(root: StoreRoot, state: State, keep: readonly Root[]): Garbage[] {
+export function findGarbage(
+  root: StoreRoot,
+  state: State,
+  keep: readonly Root[],
+  { unreferencedAfter = UNREFERENCED_AFTER }: GarbageOptions = {},
+): Garbage[] {
   const { layers } = state;
-  const needed = neededLayers(state, keep);
+  const before = Date.now() - unreferencedAfter;
+  const isOld = ({ created }: LayerRecord): boolean => Date.parse(created) < before;
+  const needed = neededLayers(state, keep, isOld);
   const kept = new Set(keep.map(({ kind, target }) => `${kind} ${target}`));
   const garbage: Garbage[] = [];
   for (const record of layers.stable) {
@@ -106,7 +121,11 @@ export function findGarbage(root: StoreRoot, state: State, keep: readonly Root[]
 }
 
 /** Every layer that an image, a container or a root to be kept stands on, but for those that are not whole. */
-function neededLayers({ layers, images, containers }: State, keep: readonly Root[]): Set<string> {
+function neededLayers(
+  { layers, images, containers }: State,
+  keep: readonly Root[],
+  isOld: (record: LayerRecord) => boolean,
+): Set<string> {
   const tops = [
     ...topsOf(images),
     ...containers.map(({ layer }) => layer),
@@ -124,10 +143,6 @@ function neededLayers({ layers, images, containers }: State, keep: readonly Root
   }
   for (const record of layers) if (isIncomplete(record)) needed.delete(record.id);
   return needed;
-}
-
-function isOld(record: LayerRecord): boolean {
-  return Date.parse(record.created) < Date.now() - UNREFERENCED_AFTER;
 }
 
 /** Files and directories of layers, images and containers that no record knows. Ids are paths below the graph root. */

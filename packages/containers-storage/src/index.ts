@@ -13,6 +13,9 @@ export {
 } from "./store.ts";
 export { type DeletedImage } from "./delete.ts";
 export { type StoreDamage, type StoreRepair } from "./repair.ts";
+export { createContainer, type CreateContainerOptions, deleteContainer } from "./containers.ts";
+export { fillLayer, type FillLayerOptions } from "./layer-fill.ts";
+export { mountLayer, type MountLayerOptions, unmountLayer } from "./mounts.ts";
 export { type DiskUsage, type ImageUsage } from "./disk-usage.ts";
 export { type NamesChange } from "./names.ts";
 export {

@@ -4,7 +4,7 @@ import type { Pool } from "@bootc-store/linux";
 import { containersStorageErrors } from "./errors.ts";
 import { defined, type LayerRecord } from "./format/layers-json.ts";
 import { randomId } from "./layer-create.ts";
-import { commitLayers, StagedLayer } from "./layers-write.ts";
+import { commitLayers, type LayerBlob, StagedLayer } from "./layers-write.ts";
 import type { StoreRoot } from "./ports/layer-source.ts";
 
 export interface ImportLayerOptions {
@@ -13,6 +13,8 @@ export interface ImportLayerOptions {
   readonly id?: string;
   readonly parent?: string;
   readonly names?: readonly string[];
+  /** The blob that the tar came as, asked for when the tar has been read. */
+  readonly blob?: () => LayerBlob;
   readonly signal?: AbortSignal;
 }
 
@@ -27,7 +29,8 @@ export async function createLayerFromTar(
   const { pool, id = randomId(), parent, names, signal } = options;
   if ((await records.layers(signal)).get(id) !== undefined) throw taken(id);
   using staged = await StagedLayer.create(places, layer, { pool, diffId: "any", ...defined({ signal }) });
-  const [created] = await commitLayers(places, records, [{ id, parent, staged, ...defined({ names }) }], {
+  const commit = { id, parent, staged, ...defined({ names, blob: options.blob?.() }) };
+  const [created] = await commitLayers(places, records, [commit], {
     hasParent: () => false,
     ...defined({ signal }),
   });

@@ -2,6 +2,7 @@
 
 import type { Layer } from "@bootc-store/backend";
 import { crashPoint, type Digest, utf8 } from "@bootc-store/core";
+import type { Dir } from "@bootc-store/linux";
 
 import { Cleanup } from "./cleanup.ts";
 import { containersStorageErrors } from "./errors.ts";
@@ -14,7 +15,8 @@ import { makeLayerDir, putAwayLayer, removeLayerFiles } from "./overlay/layer-di
 import { undo } from "./undo.ts";
 import { TarSplitWriter } from "./overlay/tar-split-writer.ts";
 import type { StorePlaces } from "./places.ts";
-import type { Change, Records } from "./records.ts";
+import type { Change } from "./change.ts";
+import type { Records } from "./records.ts";
 
 const ADDITION = utf8("0-addition");
 const BASE_MODE = 0o555;
@@ -56,15 +58,25 @@ export class StagedLayer implements Disposable {
   /** Moves the layer to its place, whose directory is there already. */
   publish(places: StorePlaces, id: string, parent: string | undefined): void {
     const content = places.dir("content");
-    if (parent !== undefined) {
-      // As the parent's, which may be of another mode where it came by other roads.
-      const { mode, uid, gid } = content.stat(utf8(`${parent}/diff`));
-      this.#content.dir.setOwner(ADDITION, uid, gid);
-      this.#content.dir.setMode(ADDITION, mode & 0o7777);
-    }
+    // As the parent's, which may be of another mode where it came by other roads.
+    if (parent !== undefined) this.#looksLike(content, parent);
     this.#split.dir.rename(ADDITION, utf8(`${id}.tar-split.gz`), { to: places.dir("layers") });
     crashPoint("containers-storage/write-layer/after-tar-split");
     this.#content.dir.rename(ADDITION, utf8(`${id}/diff`), { to: content });
+  }
+
+  /** Moves the layer over the empty `diff` of one that is there. */
+  fill(places: StorePlaces, id: string): void {
+    const content = places.dir("content");
+    this.#looksLike(content, id);
+    this.#content.dir.rename(ADDITION, utf8(`${id}/diff`), { to: content });
+    this.#split.dir.rename(ADDITION, utf8(`${id}.tar-split.gz`), { to: places.dir("layers") });
+  }
+
+  #looksLike(content: Dir, id: string): void {
+    const { mode, uid, gid } = content.stat(utf8(`${id}/diff`));
+    this.#content.dir.setOwner(ADDITION, uid, gid);
+    this.#content.dir.setMode(ADDITION, mode & 0o7777);
   }
 
   [Symbol.dispose](): void {
@@ -121,7 +133,7 @@ export async function commitLayers(
       });
     }
     const complete = missing.map(recordOf);
-    const before = change.layers.stable;
+    const before = change.layers.all;
     const marked = complete.map((record) => ({ ...record, flags: { ...record.flags, incomplete: true } }));
     try {
       await change.saveLayers([...before, ...marked]);
@@ -159,21 +171,12 @@ async function takeBack(
 }
 
 function recordOf({ id, parent, staged, blob, names }: LayerToCommit): LayerRecord {
-  const { applied } = staged;
-  const plain = { digest: applied.diffId, size: applied.size, compression: "none" } as const;
-  const { digest, size, compression } = blob ?? plain;
   return {
     id,
     names: names ?? [],
     created: timeNow(),
     ...defined({ parent }),
-    compressedDiffDigest: digest,
-    compressedSize: size,
-    diffDigest: applied.diffId,
-    diffSize: applied.size,
-    compression: COMPRESSIONS[compression],
-    uidset: applied.uidset,
-    gidset: applied.gidset,
+    ...diffFields(staged.applied, blob),
     flags: {},
     uidmap: [],
     gidmap: [],
@@ -182,9 +185,36 @@ function recordOf({ id, parent, staged, blob, names }: LayerToCommit): LayerReco
   };
 }
 
+/** What a record says of a layer's diff. Where the blob is not known, the tar itself is taken for it. */
+export function diffFields(
+  applied: AppliedLayer,
+  blob: LayerBlob | undefined,
+): Required<Pick<LayerRecord, DiffField>> {
+  const plain = { digest: applied.diffId, size: applied.size, compression: "none" } as const;
+  const { digest, size, compression } = blob ?? plain;
+  return {
+    compressedDiffDigest: digest,
+    compressedSize: size,
+    diffDigest: applied.diffId,
+    diffSize: applied.size,
+    compression: COMPRESSIONS[compression],
+    uidset: applied.uidset,
+    gidset: applied.gidset,
+  };
+}
+
+type DiffField =
+  | "compressedDiffDigest"
+  | "compressedSize"
+  | "diffDigest"
+  | "diffSize"
+  | "compression"
+  | "uidset"
+  | "gidset";
+
 /** Removes layers that somebody began to make or to remove and did not finish. The layers must be locked for writing. */
 export async function removeIncomplete(places: StorePlaces, change: Change): Promise<readonly string[]> {
-  const incomplete = change.layers.stable.filter(isIncomplete).map(({ id }) => id);
+  const incomplete = change.layers.all.filter(isIncomplete).map(({ id }) => id);
   if (incomplete.length > 0) await putAwayLayers(places, change, incomplete);
   return incomplete;
 }
@@ -210,12 +240,13 @@ export async function takeLayers(
 ): Promise<Cleanup> {
   using stack = new Cleanup();
   const gone = new Set(ids);
-  const marked = change.layers.stable.map((record) =>
+  const before = change.layers.all;
+  const marked = before.map((record) =>
     gone.has(record.id) && !isIncomplete(record)
       ? { ...record, flags: { ...record.flags, incomplete: true } }
       : record,
   );
-  if (marked.some((record, at) => record !== change.layers.stable[at])) await change.saveLayers(marked);
+  if (marked.some((record, at) => record !== before[at])) await change.saveLayers(marked);
   crashPoint("containers-storage/delete-layer/after-incomplete-record");
   const split = stack.use(StagingDir.create(places.subdir("layers", "tmp", 0o700)));
   const content = stack.use(StagingDir.create(places.subdir("content", "tempdirs", 0o700)));
@@ -223,7 +254,7 @@ export async function takeLayers(
     putAwayLayer(places, id, content.dir, split.dir);
     crashPoint("containers-storage/delete-layer/after-files");
   }
-  await change.saveLayers(change.layers.stable.filter((record) => !gone.has(record.id)));
+  await change.saveLayers(change.layers.all.filter((record) => !gone.has(record.id)));
   crashPoint("containers-storage/delete-layer/after-record");
   return stack.move();
 }

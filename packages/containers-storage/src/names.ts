@@ -61,7 +61,7 @@ export async function changeLayerNames(
   signal: AbortSignal | undefined,
 ): Promise<readonly string[]> {
   return await root.records.change(["layers"], signal, async (change) => {
-    const record = change.layers.stable.find((each) => each.id === id);
+    const record = change.layers.get(id);
     if (record === undefined) {
       throw containersStorageErrors.error("layer-not-found", `layer not known: ${id}`, {
         context: { layer: id },
@@ -73,7 +73,7 @@ export async function changeLayerNames(
       names: each.names.filter((name) => !names.includes(name)),
     });
     await change.saveLayers(
-      change.layers.stable.map((each) => (each.id === id ? { ...each, names } : others(each))),
+      change.layers.all.map((each) => (each.id === id ? { ...each, names } : others(each))),
     );
     return names;
   });

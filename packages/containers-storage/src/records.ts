@@ -1,29 +1,35 @@
-import { type ByteString, throwIfAborted, utf8 } from "@bootc-store/core";
+import { type ByteString, throwIfAborted } from "@bootc-store/core";
 import type { Dir } from "@bootc-store/linux";
 
+import { Change, type Index } from "./change.ts";
 import { type ContainerRecord, parseContainers } from "./format/containers-json.ts";
-import { type ImageRecord, parseImages, printImages } from "./format/images-json.ts";
-import { type LayerRecord, parseLayers, printLayers } from "./format/layers-json.ts";
-import { type MountpointRecord, parseMountpoints, printMountpoints } from "./format/mountpoints-json.ts";
-import { INDEX_LIMIT } from "./limits.ts";
+import { parseImages } from "./format/images-json.ts";
+import { parseLayers } from "./format/layers-json.ts";
+import { type MountpointRecord, parseMountpoints } from "./format/mountpoints-json.ts";
+import {
+  CONTAINERS,
+  IMAGES,
+  LAYERS,
+  MOUNTPOINTS,
+  readText,
+  VOLATILE_CONTAINERS,
+  VOLATILE_LAYERS,
+} from "./index-files.ts";
 import { type HeldLock, StoreLock } from "./locks/store-lock.ts";
 import type { Part, StorePlaces } from "./places.ts";
-import { ImageTable, LayerTable } from "./tables.ts";
+import { ImageTable, LayerTable, NO_SHELVES, type Shelves } from "./tables.ts";
 
-const LAYERS = utf8("layers.json");
-const VOLATILE_LAYERS = utf8("volatile-layers.json");
-const IMAGES = utf8("images.json");
-const CONTAINERS = utf8("containers.json");
-const VOLATILE_CONTAINERS = utf8("volatile-containers.json");
-const MOUNTPOINTS = utf8("mountpoints.json");
+/** Indexes that fit together. */
+export interface Snapshot {
+  readonly layers: LayerTable;
+  readonly images: ImageTable;
+  readonly containers: readonly ContainerRecord[];
+}
 
 interface Cached<T> {
   readonly stamp: string;
   readonly value: T;
 }
-
-/** Indexes that a change may be about; locks are always taken in this order. */
-export type Index = "layers" | "images" | "containers";
 
 /**
  * The indexes of one store. What was read is kept until the token of the index's lock (for layers, also the times of
@@ -33,7 +39,7 @@ export class Records {
   readonly #places: StorePlaces;
   #layers: Cached<LayerTable> | undefined;
   #images: Cached<ImageTable> | undefined;
-  #containers: Cached<readonly ContainerRecord[]> | undefined;
+  #containers: Cached<Shelves<ContainerRecord>> | undefined;
 
   constructor(places: StorePlaces) {
     this.#places = places;
@@ -54,7 +60,21 @@ export class Records {
 
   /** Those of `containers.json` and of `volatile-containers.json`, in the graph root and for transient stores in the run root. */
   async containers(signal?: AbortSignal): Promise<readonly ContainerRecord[]> {
-    return await this.#read("containers", signal, (held) => this.#loadContainers(held));
+    return await this.#read("containers", signal, (held) => {
+      const { stable, volatile, transient } = this.#loadContainers(held);
+      return [...stable, ...volatile, ...transient];
+    });
+  }
+
+  /**
+   * All of them as they were together: nothing is removed while the layers are locked, and an image's layers are there before
+   * it is.
+   */
+  async snapshot(signal?: AbortSignal): Promise<Snapshot> {
+    return await this.#read("layers", signal, async (held) => {
+      const [images, containers] = [await this.images(signal), await this.containers(signal)];
+      return { layers: this.#loadLayers(held), images, containers };
+    });
   }
 
   /** Layers that are mounted, by the run root's own word. */
@@ -95,6 +115,7 @@ export class Records {
         // What was written, or begun and not written, is read anew.
         if (change.changed.has("layers")) this.#layers = undefined;
         if (change.changed.has("images")) this.#images = undefined;
+        if (change.changed.has("containers")) this.#containers = undefined;
       }
     } finally {
       for (const index of ["containers", "images", "layers"] as const) locks[index]?.[Symbol.dispose]();
@@ -104,13 +125,13 @@ export class Records {
   async #read<T>(
     index: Index,
     signal: AbortSignal | undefined,
-    load: (held: HeldLock | undefined) => T,
+    load: (held: HeldLock | undefined) => T | Promise<T>,
   ): Promise<T> {
     throwIfAborted(signal);
     const dir = this.#places.dirOptional(index);
-    if (dir === undefined) return load(undefined);
+    if (dir === undefined) return await load(undefined);
     using held = await this.#lockOf(index, dir).shared(signal);
-    return load(held);
+    return await load(held);
   }
 
   #lockOf(index: Part, dir: Dir): StoreLock {
@@ -119,7 +140,7 @@ export class Records {
 
   #loadLayers(held: HeldLock | undefined): LayerTable {
     const dir = this.#places.dirOptional("layers");
-    if (dir === undefined) return new LayerTable([], []);
+    if (dir === undefined) return new LayerTable(NO_SHELVES);
     const run = this.#places.dirOptional("layers", "run");
     const stamp = [
       held?.token() ?? "",
@@ -129,10 +150,11 @@ export class Records {
     ].join("/");
     if (this.#layers?.stamp === stamp) return this.#layers.value;
     const transient = run === undefined ? "" : readText(run, VOLATILE_LAYERS);
-    const value = new LayerTable(parseLayers(readText(dir, LAYERS)), [
-      ...parseLayers(readText(dir, VOLATILE_LAYERS), "volatile-layers.json"),
-      ...parseLayers(transient, "volatile-layers.json"),
-    ]);
+    const value = new LayerTable({
+      stable: parseLayers(readText(dir, LAYERS)),
+      volatile: parseLayers(readText(dir, VOLATILE_LAYERS), "volatile-layers.json"),
+      transient: parseLayers(transient, "volatile-layers.json"),
+    });
     this.#layers = { stamp, value };
     return value;
   }
@@ -147,7 +169,7 @@ export class Records {
     return value;
   }
 
-  #loadContainers(held: HeldLock | undefined): readonly ContainerRecord[] {
+  #loadContainers(held: HeldLock | undefined): Shelves<ContainerRecord> {
     const dir = this.#places.dirOptional("containers");
     const run = this.#places.dirOptional("containers", "run");
     const stamp = [
@@ -158,93 +180,17 @@ export class Records {
     ].join("/");
     if (this.#containers?.stamp === stamp) return this.#containers.value;
     const volatile = "volatile-containers.json";
-    const value = [
-      ...(dir === undefined ? [] : parseContainers(readText(dir, CONTAINERS))),
-      ...(dir === undefined ? [] : parseContainers(readText(dir, VOLATILE_CONTAINERS), volatile)),
-      ...(run === undefined ? [] : parseContainers(readText(run, VOLATILE_CONTAINERS), volatile)),
-    ];
+    const value = {
+      stable: dir === undefined ? [] : parseContainers(readText(dir, CONTAINERS)),
+      volatile: dir === undefined ? [] : parseContainers(readText(dir, VOLATILE_CONTAINERS), volatile),
+      transient: run === undefined ? [] : parseContainers(readText(run, VOLATILE_CONTAINERS), volatile),
+    };
     this.#containers = { stamp, value };
     return value;
   }
 }
 
-/** Indexes that are locked for writing. */
-export class Change {
-  readonly #places: StorePlaces;
-  readonly #locks: Partial<Record<Index, HeldLock>>;
-  /** Indexes that were saved, or were going to be. */
-  readonly changed = new Set<Index>();
-  #layers: LayerTable | undefined;
-  #images: ImageTable | undefined;
-  readonly #containers: readonly ContainerRecord[] | undefined;
-
-  constructor(
-    places: StorePlaces,
-    locks: Partial<Record<Index, HeldLock>>,
-    layers: LayerTable | undefined,
-    images: ImageTable | undefined,
-    containers: readonly ContainerRecord[] | undefined,
-  ) {
-    this.#places = places;
-    this.#locks = locks;
-    this.#layers = layers;
-    this.#images = images;
-    this.#containers = containers;
-  }
-
-  get layers(): LayerTable {
-    return locked("layers", this.#layers);
-  }
-
-  get images(): ImageTable {
-    return locked("images", this.#images);
-  }
-
-  get containers(): readonly ContainerRecord[] {
-    return locked("containers", this.#containers);
-  }
-
-  /**
-   * Writes the stable layers: a new token, the index, and then, as the real library does with every save, the mount
-   * points with theirs.
-   */
-  async saveLayers(stable: readonly LayerRecord[]): Promise<void> {
-    const lock = locked("layers", this.#locks.layers);
-    const volatile = this.layers.volatile;
-    this.changed.add("layers");
-    const run = this.#places.dir("layers", "run");
-    using mounts = await new StoreLock(run, "mountpoints.lock").exclusive();
-    lock.touch();
-    writeText(this.#places.dir("layers"), LAYERS, printLayers(stable));
-    this.#layers = new LayerTable(stable, volatile);
-    const text = printMountpoints(parseMountpoints(readText(run, MOUNTPOINTS)));
-    mounts.touch();
-    writeText(run, MOUNTPOINTS, text);
-  }
-
-  saveImages(records: readonly ImageRecord[]): void {
-    const lock = locked("images", this.#locks.images);
-    this.changed.add("images");
-    lock.touch();
-    writeText(this.#places.dir("images"), IMAGES, printImages(records));
-    this.#images = new ImageTable(records);
-  }
-}
-
-function locked<T>(index: Index, value: T | undefined): T {
-  if (value === undefined) throw new TypeError(`${index} are not part of this change`);
-  return value;
-}
-
 function stampOf(dir: Dir | undefined, name: ByteString): string {
   const found = dir?.statOptional(name);
   return found === undefined ? "" : `${found.mtime.seconds}.${found.mtime.nanoseconds}.${found.ino}`;
-}
-
-function readText(dir: Dir, name: ByteString): string {
-  return dir.readFileOptional(name, { limit: INDEX_LIMIT })?.toString("utf8") ?? "";
-}
-
-function writeText(dir: Dir, name: ByteString, text: string): void {
-  dir.atomicWrite(name, Buffer.from(text, "utf8"), { mode: 0o600, sync: "data" });
 }

@@ -4,18 +4,21 @@
 import { isStoreError, throwIfAborted } from "@bootc-store/core";
 
 import { Cleanup } from "./cleanup.ts";
+import { deleteContainer } from "./containers.ts";
 import { deleteImages } from "./delete.ts";
 import { chainOf } from "./disk-usage.ts";
 import type { ImageRecord } from "./format/images-json.ts";
-import { applyGc, planGc } from "./gc.ts";
+import { applyGc, type GarbageOptions, planGc } from "./gc.ts";
 import { removeIncomplete, takeLayers } from "./layers-write.ts";
 import type { StoreRoot } from "./ports/layer-source.ts";
-import type { Change } from "./records.ts";
+import type { Change } from "./change.ts";
 import { verifyStore } from "./verify.ts";
 
 /** What a repair removed, and what it could not. */
 export interface StoreRepair {
   readonly images: readonly string[];
+  /** Only where that was allowed. */
+  readonly containers: readonly string[];
   /** Damaged ones and those above them; layers that only the removed images needed are not named. */
   readonly layers: readonly string[];
   /** Damaged, and left because a container stands on it, or something that one stands on. */
@@ -37,17 +40,25 @@ export interface StoreDamage {
  */
 export async function repairStore(
   root: StoreRoot,
-  options: { readonly hasLayer: (id: string) => boolean; readonly signal?: AbortSignal },
+  options: GarbageOptions & {
+    readonly hasLayer: (id: string) => boolean;
+    readonly signal?: AbortSignal;
+    /** Containers that are damaged or stand on what is are removed first. */
+    readonly force?: boolean;
+  },
 ): Promise<StoreRepair> {
   const { signal } = options;
   root.places.requireWritable();
-  const damaged = { image: new Set<string>(), layer: new Set<string>() };
+  const damaged = { image: new Set<string>(), layer: new Set<string>(), container: new Set<string>() };
   for await (const { severity, subject } of verifyStore(root, { depth: "content", ...options })) {
     if (severity !== "error") continue;
-    if (subject.kind === "image" || subject.kind === "layer") damaged[subject.kind].add(subject.id);
+    if (subject.kind === "image" || subject.kind === "layer" || subject.kind === "container")
+      damaged[subject.kind].add(subject.id);
   }
   throwIfAborted(signal);
   const kept: StoreDamage[] = [];
+  const containers = options.force === true ? await containersOn(root, damaged, signal) : [];
+  for (const id of containers) await deleteContainer(root, id, signal);
   const images: string[] = [];
   for (const id of await imagesOn(root, damaged, signal)) {
     try {
@@ -61,9 +72,23 @@ export async function repairStore(
     }
   }
   const layers = await removeLayers(root, damaged.layer, kept, signal);
-  const plan = await planGc(root, [], signal);
-  await applyGc(root, plan, signal);
-  return { images, layers, kept };
+  const plan = await planGc(root, [], signal, options);
+  await applyGc(root, plan, signal, options);
+  return { images, containers, layers, kept };
+}
+
+async function containersOn(
+  { records }: StoreRoot,
+  damaged: { readonly layer: ReadonlySet<string>; readonly container: ReadonlySet<string> },
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const { layers, containers } = await records.snapshot(signal);
+  return containers
+    .filter(
+      ({ id, layer }) =>
+        damaged.container.has(id) || chainOf(layers, layer).some((each) => damaged.layer.has(each)),
+    )
+    .map(({ id }) => id);
 }
 
 async function imagesOn(

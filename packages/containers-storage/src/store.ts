@@ -42,7 +42,7 @@ import { defined, isIncomplete, type LayerRecord } from "./format/layers-json.ts
 import { SIGNATURES, signatureKey, signatureSizes, splitSignatures } from "./format/signatures.ts";
 import { readBigData } from "./big-data.ts";
 import { commitLayers, StagedLayer } from "./layers-write.ts";
-import { applyGc, listRoots, planGc } from "./gc.ts";
+import { applyGc, type GarbageOptions, listRoots, planGc } from "./gc.ts";
 import { initStore } from "./init.ts";
 import { inspectStore } from "./inspect.ts";
 import { Lookup } from "./lookup.ts";
@@ -53,7 +53,8 @@ import { contentsOf } from "./ports/content-source.ts";
 import { writeImage } from "./ports/image-sink.ts";
 import { openImageRecord, type PlacedLayer } from "./ports/image-source.ts";
 import { openLayerRecord, type StoreRoot } from "./ports/layer-source.ts";
-import { type Change, Records } from "./records.ts";
+import type { Change } from "./change.ts";
+import { Records } from "./records.ts";
 import { repairStore, type StoreRepair } from "./repair.ts";
 import { computeUsage } from "./usage.ts";
 import { verifyStore } from "./verify.ts";
@@ -199,28 +200,31 @@ export class ContainersStorage
     yield* await listRoots(this.primary, options?.signal);
   }
 
-  async *verify(options: VerifyOptions = {}): AsyncGenerator<Finding> {
+  async *verify(options: VerifyOptions & GarbageOptions = {}): AsyncGenerator<Finding> {
     this.primary.places.assertOpen();
-    const { depth = "content", signal } = options;
+    const { depth = "content", signal, unreferencedAfter } = options;
     const others = new Set<string>();
     for (const { records } of this.additional)
       for (const { id } of await records.layers(signal)) others.add(id);
-    yield* verifyStore(this.primary, { depth, ...defined({ signal }), hasLayer: (id) => others.has(id) });
+    yield* verifyStore(this.primary, {
+      depth,
+      ...defined({ signal, unreferencedAfter }),
+      hasLayer: (id) => others.has(id),
+    });
   }
 
   /**
    * Checks everything and removes images and layers that are damaged or stand on what is, and what nobody needs. What a
-   * container stands on stays, and is named.
+   * container stands on stays, and is named; with `force` such containers are removed too.
    */
-  async repair(options?: OperationOptions): Promise<StoreRepair> {
+  async repair(
+    options: OperationOptions & GarbageOptions & { readonly force?: boolean } = {},
+  ): Promise<StoreRepair> {
     this.primary.places.assertOpen();
     const others = new Set<string>();
     for (const { records } of this.additional)
-      for (const { id } of await records.layers(options?.signal)) others.add(id);
-    return await repairStore(this.primary, {
-      hasLayer: (id) => others.has(id),
-      ...defined({ signal: options?.signal }),
-    });
+      for (const { id } of await records.layers(options.signal)) others.add(id);
+    return await repairStore(this.primary, { ...options, hasLayer: (id) => others.has(id) });
   }
 
   async usage(options: UsageOptions = {}): Promise<Usage> {

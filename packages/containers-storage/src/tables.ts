@@ -3,17 +3,36 @@ import { type Digest, equalDigests } from "@bootc-store/core";
 import { digestsOf, type ImageRecord } from "./format/images-json.ts";
 import { isIncomplete, type LayerRecord } from "./format/layers-json.ts";
 
+/** The file of an index that a record is in: the first in the graph root, the volatile one there, that of the run root. */
+export type Shelf = "stable" | "volatile" | "transient";
+
+/** Records of an index by the files that they are in. */
+export type Shelves<T> = Readonly<Record<Shelf, readonly T[]>>;
+
+export const NO_SHELVES: Shelves<never> = { stable: [], volatile: [], transient: [] };
+
+/** Records by the files that those of the same id are in now; new ones go where `newcomers` says. */
+export function shelve<T extends { readonly id: string }>(
+  records: readonly T[],
+  before: Shelves<T>,
+  newcomers: Shelf,
+): Shelves<T> {
+  const places = new Map<string, Shelf>();
+  for (const shelf of ["transient", "volatile", "stable"] as const)
+    for (const { id } of before[shelf]) places.set(id, shelf);
+  const next: Record<Shelf, T[]> = { stable: [], volatile: [], transient: [] };
+  for (const record of records) next[places.get(record.id) ?? newcomers].push(record);
+  return next;
+}
+
 /** Layers as an index had them at one moment. */
 export class LayerTable {
-  readonly stable: readonly LayerRecord[];
-  /** Of containers that do not survive a boot. */
-  readonly volatile: readonly LayerRecord[];
+  readonly shelves: Shelves<LayerRecord>;
   readonly #byId = new Map<string, LayerRecord>();
   readonly #children = new Map<string, string[]>();
 
-  constructor(stable: readonly LayerRecord[], volatile: readonly LayerRecord[]) {
-    this.stable = stable;
-    this.volatile = volatile;
+  constructor(shelves: Shelves<LayerRecord>) {
+    this.shelves = shelves;
     for (const record of this) {
       // Of two records of one id the first counts.
       if (this.#byId.has(record.id)) continue;
@@ -25,8 +44,21 @@ export class LayerTable {
     }
   }
 
+  get stable(): readonly LayerRecord[] {
+    return this.shelves.stable;
+  }
+
+  /** Of containers that do not survive a boot. */
+  get volatile(): readonly LayerRecord[] {
+    return [...this.shelves.volatile, ...this.shelves.transient];
+  }
+
+  get all(): readonly LayerRecord[] {
+    return [...this];
+  }
+
   get size(): number {
-    return this.stable.length + this.volatile.length;
+    return this.all.length;
   }
 
   get(id: string): LayerRecord | undefined {
@@ -51,8 +83,9 @@ export class LayerTable {
   }
 
   *[Symbol.iterator](): Generator<LayerRecord> {
-    yield* this.stable;
-    yield* this.volatile;
+    yield* this.shelves.stable;
+    yield* this.shelves.volatile;
+    yield* this.shelves.transient;
   }
 }
 

@@ -9,6 +9,7 @@ import {
   isStoreError,
   printDigest,
   type Repair,
+  type StoreError,
   throwIfAborted,
   utf8,
 } from "@bootc-store/core";
@@ -17,15 +18,16 @@ import { segmentBytes } from "@bootc-store/oci";
 import { readBigData } from "./big-data.ts";
 import { containersStorageErrors } from "./errors.ts";
 import type { ContainerRecord } from "./format/containers-json.ts";
-import type { BigData } from "./format/images-json.ts";
+import type { BigData, ImageRecord } from "./format/images-json.ts";
 import { isIncomplete, type LayerRecord } from "./format/layers-json.ts";
-import { findGarbage } from "./gc.ts";
+import { findGarbage, type GarbageOptions } from "./gc.ts";
 import { readLink, readLower } from "./overlay/layer-dir.ts";
 import type { Part } from "./places.ts";
 import { openLayerRecord, type StoreRoot } from "./ports/layer-source.ts";
-import { ImageTable, LayerTable } from "./tables.ts";
+import type { Snapshot } from "./records.ts";
+import { ImageTable, LayerTable, NO_SHELVES } from "./tables.ts";
 
-export interface VerifyStoreOptions {
+export interface VerifyStoreOptions extends GarbageOptions {
   readonly depth: VerifyDepth;
   readonly signal?: AbortSignal;
   /** Whether a layer that is not in this store is in an additional one. */
@@ -38,11 +40,11 @@ export async function* verifyStore(root: StoreRoot, options: VerifyStoreOptions)
   const loaded = await load(root, signal);
   yield* loaded.findings;
   const { layers, images, containers } = loaded;
-  for (const record of layers) {
+  for (const { id } of layers) {
     throwIfAborted(signal);
-    yield* verifyLayerDir(root, record);
+    yield* confirmed(root, loaded, signal, (now) => verifyLayerDir(root, now.layers.get(id)));
   }
-  for (const { kind, id } of findGarbage(root, { layers, images, containers }, [])) {
+  for (const { kind, id } of findGarbage(root, { layers, images, containers }, [], options)) {
     if (kind === "layer" && layers.get(id)?.flags["incomplete"] === true) continue;
     const code =
       kind === "layer" ? "layer-unreferenced" : kind === "staging" ? "staging-abandoned" : "leftover-found";
@@ -50,29 +52,75 @@ export async function* verifyStore(root: StoreRoot, options: VerifyStoreOptions)
     yield finding(code, "warning", kind, id, `${kind} ${id}: ${what}`, "remove");
   }
   if (depth === "structure") return;
-  yield* verifyReferences(root, loaded, options);
+  yield* confirmed(root, loaded, signal, (now) => verifyParents(now, options));
+  for (const { id } of images)
+    yield* confirmed(root, loaded, signal, (now) => verifyImage(root, now.images.get(id), now, options));
+  for (const { id } of containers) {
+    yield* confirmed(root, loaded, signal, (now) =>
+      verifyContainer(
+        root,
+        now.containers.find((each) => each.id === id),
+        now,
+        options,
+      ),
+    );
+  }
   if (depth === "references") return;
-  for (const image of images) yield* verifyDigests(root, "images", "image", image);
-  for (const container of containers) yield* verifyDigests(root, "containers", "container", container);
-  for (const record of layers) yield* verifyTar(root, record, signal);
+  for (const { id } of images)
+    yield* confirmed(root, loaded, signal, (now) =>
+      verifyDigests(root, "images", "image", now.images.get(id)),
+    );
+  for (const { id } of containers) {
+    yield* confirmed(root, loaded, signal, (now) =>
+      verifyDigests(
+        root,
+        "containers",
+        "container",
+        now.containers.find((each) => each.id === id),
+      ),
+    );
+  }
+  for (const { id } of layers)
+    yield* confirmed(root, loaded, signal, (now) => verifyTar(root, now.layers.get(id), signal));
 }
 
-interface Loaded {
-  readonly layers: LayerTable;
-  readonly images: ImageTable;
-  readonly containers: readonly ContainerRecord[];
-  readonly findings: Finding[];
+/**
+ * What a check finds. Others may remove and write again what is just being looked at, so an error counts only if it is found
+ * once more by records that were read after it.
+ */
+async function* confirmed(
+  { records }: StoreRoot,
+  state: Snapshot,
+  signal: AbortSignal | undefined,
+  check: (state: Snapshot) => Iterable<Finding> | AsyncIterable<Finding>,
+): AsyncGenerator<Finding> {
+  let found = await collect(check(state));
+  for (let again = 0; again < 2 && found.some(({ severity }) => severity === "error"); again++)
+    found = await collect(check(await records.snapshot(signal)));
+  yield* found;
 }
+
+async function collect(findings: Iterable<Finding> | AsyncIterable<Finding>): Promise<Finding[]> {
+  const all: Finding[] = [];
+  for await (const each of findings) all.push(each);
+  return all;
+}
+
+type Loaded = Snapshot & { readonly findings: readonly Finding[] };
 
 /** The indexes; one that cannot be read is a finding, and nothing more can be said. */
 async function load({ records }: StoreRoot, signal: AbortSignal | undefined): Promise<Loaded> {
+  try {
+    return { ...(await records.snapshot(signal)), findings: [] };
+  } catch (error) {
+    if (!isBroken(error)) throw error;
+  }
   const findings: Finding[] = [];
   const attempt = async <T>(index: string, read: () => Promise<T>, instead: T): Promise<T> => {
     try {
       return await read();
     } catch (error) {
-      if (!isStoreError(error, "containers-storage/json-invalid", "containers-storage/record-invalid"))
-        throw error;
+      if (!isBroken(error)) throw error;
       findings.push(finding("index-invalid", "error", "index", index, error.message, "none"));
       return instead;
     }
@@ -80,12 +128,17 @@ async function load({ records }: StoreRoot, signal: AbortSignal | undefined): Pr
   return {
     images: await attempt("images.json", () => records.images(signal), new ImageTable([])),
     containers: await attempt("containers.json", () => records.containers(signal), []),
-    layers: await attempt("layers.json", () => records.layers(signal), new LayerTable([], [])),
+    layers: await attempt("layers.json", () => records.layers(signal), new LayerTable(NO_SHELVES)),
     findings,
   };
 }
 
-function* verifyLayerDir({ places }: StoreRoot, record: LayerRecord): Generator<Finding> {
+function isBroken(error: unknown): error is StoreError {
+  return isStoreError(error, "containers-storage/json-invalid", "containers-storage/record-invalid");
+}
+
+function* verifyLayerDir({ places }: StoreRoot, record: LayerRecord | undefined): Generator<Finding> {
+  if (record === undefined) return;
   const { id, parent } = record;
   const layer = (code: string, message: string, severity: "error" | "warning" = "error"): Finding =>
     finding(code, severity, "layer", id, `layer ${id}: ${message}`, "remove");
@@ -116,61 +169,46 @@ function* verifyLayerDir({ places }: StoreRoot, record: LayerRecord): Generator<
   }
 }
 
-function* verifyReferences(
+function* verifyParents({ layers }: Snapshot, { hasLayer }: VerifyStoreOptions): Generator<Finding> {
+  for (const { id, parent } of layers) {
+    if (parent === undefined || layers.get(parent) !== undefined || hasLayer(parent)) continue;
+    const message = `layer ${id}: its parent ${parent} is missing`;
+    yield finding("layer-parent-missing", "error", "layer", id, message, "refetch");
+  }
+}
+
+function* verifyImage(
   root: StoreRoot,
-  { layers, images, containers }: Loaded,
+  image: ImageRecord | undefined,
+  { layers }: Snapshot,
   { hasLayer }: VerifyStoreOptions,
 ): Generator<Finding> {
-  const isThere = (id: string): boolean => layers.get(id) !== undefined || hasLayer(id);
-  for (const { id, parent } of layers) {
-    if (parent === undefined || isThere(parent)) continue;
-    yield finding(
-      "layer-parent-missing",
-      "error",
-      "layer",
-      id,
-      `layer ${id}: its parent ${parent} is missing`,
-      "refetch",
-    );
+  if (image === undefined) return;
+  const { id, layer } = image;
+  if (layer !== undefined && layers.get(layer) === undefined && !hasLayer(layer)) {
+    const message = `image ${id}: its layer ${layer} is missing`;
+    yield finding("image-layer-missing", "error", "image", id, message, "refetch");
   }
-  for (const image of images) {
-    const { id, layer } = image;
-    if (layer !== undefined && !isThere(layer)) {
-      yield finding(
-        "image-layer-missing",
-        "error",
-        "image",
-        id,
-        `image ${id}: its layer ${layer} is missing`,
-        "refetch",
-      );
-    }
-    yield* verifyItems(root, "images", "image", image);
+  yield* verifyItems(root, "images", "image", image);
+}
+
+function* verifyContainer(
+  root: StoreRoot,
+  container: ContainerRecord | undefined,
+  { layers, images }: Snapshot,
+  { hasLayer }: VerifyStoreOptions,
+): Generator<Finding> {
+  if (container === undefined) return;
+  const { id, layer, image } = container;
+  if (layers.get(layer) === undefined && !hasLayer(layer)) {
+    const message = `container ${id}: its layer is missing`;
+    yield finding("container-layer-missing", "error", "container", id, message, "remove");
   }
-  for (const container of containers) {
-    const { id, layer, image } = container;
-    if (!isThere(layer)) {
-      yield finding(
-        "container-layer-missing",
-        "error",
-        "container",
-        id,
-        `container ${id}: its layer is missing`,
-        "remove",
-      );
-    }
-    if (image !== "" && images.get(image) === undefined) {
-      yield finding(
-        "container-image-missing",
-        "warning",
-        "container",
-        id,
-        `container ${id}: image ${image} is not here`,
-        "none",
-      );
-    }
-    yield* verifyItems(root, "containers", "container", container);
+  if (image !== "" && images.get(image) === undefined) {
+    const message = `container ${id}: image ${image} is not here`;
+    yield finding("container-image-missing", "warning", "container", id, message, "none");
   }
+  yield* verifyItems(root, "containers", "container", container);
 }
 
 type Item = BigData & { readonly id: string };
@@ -194,7 +232,13 @@ function* verifyItems({ places }: StoreRoot, part: Part, kind: string, record: I
   }
 }
 
-function* verifyDigests({ places }: StoreRoot, part: Part, kind: string, record: Item): Generator<Finding> {
+function* verifyDigests(
+  { places }: StoreRoot,
+  part: Part,
+  kind: string,
+  record: Item | undefined,
+): Generator<Finding> {
+  if (record === undefined) return;
   for (const key of record.bigDataNames) {
     const digest = record.bigDataDigests.get(key);
     if (digest === undefined) continue;
@@ -230,9 +274,10 @@ function isFirstSchema(key: string, bytes: Buffer): boolean {
 
 async function* verifyTar(
   root: StoreRoot,
-  record: LayerRecord,
+  record: LayerRecord | undefined,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Finding> {
+  if (record === undefined) return;
   const { id, diffDigest } = record;
   if (diffDigest === undefined || isIncomplete(record)) return;
   try {

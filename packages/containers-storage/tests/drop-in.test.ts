@@ -3,9 +3,10 @@
 // leave are compared, ids that are random and times apart.
 
 import { execFileSync } from "node:child_process";
-import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 
 import type { DropInContext } from "@bootc-store/backend/command";
 import { silentLog, utf8 } from "@bootc-store/core";
@@ -81,6 +82,12 @@ async function ours(
   await pool[Symbol.asyncDispose]();
   const bytes = Buffer.concat(out);
   return { out: bytes.toString(), err, code, bytes };
+}
+
+async function applied(paths: StorePaths, to: string, layer: Buffer): Promise<Said> {
+  const file = join(paths.root, "../applied.tar");
+  writeFileSync(file, layer);
+  return await ours(paths, ["apply-diff", "-f", file, to]);
 }
 
 /** Random ids by the order in which they are first seen, and no times. */
@@ -189,7 +196,53 @@ const SESSION: readonly (readonly string[])[] = [
   ["images", "-j"],
   ["layers", "-j"],
   ["check", "-q"],
+  ["check", "-m", "xx"],
+  ["check", "-m", "1h30m"],
   ["gc"],
+  ["create-container", "-n", "c1", "-m", "said", NAME],
+  ["create-container", "-j", "-n", "c2", NAME],
+  ["create-container", "-n", "bare", ""],
+  ["create-container", "-n", "gone", "--volatile", NAME],
+  ["create-container", "nope"],
+  ["create-container", "-n", "c1", NAME],
+  ["create-container", L3],
+  ["containers"],
+  ["containers", "-j"],
+  ["metadata", "c1"],
+  ["mount", "c1"],
+  ["mount", "c1"],
+  ["mount", L3],
+  ["mount", "-j", L1],
+  ["mount", "-r", NAME],
+  ["mount", "-r", L3],
+  ["mount", "nope", "c1"],
+  ["mount", "-j", "nope"],
+  ["unmount", "c1"],
+  ["unmount", "c1"],
+  ["umount", "-f", "c1"],
+  ["unmount", "c1"],
+  ["unmount", "-j", L1],
+  ["unmount", NAME],
+  ["unmount", NAME],
+  ["unmount", "nope"],
+  ["create-layer", "-n", "filled", L3],
+  ["apply-diff", "-f", "$TAR", "filled"],
+  ["apply-diff", "-f", "$TAR", "nope"],
+  ["apply-diff", "-f", "/nowhere/file", "filled"],
+  ["diff", "-u", "filled"],
+  ["import-layer", "-n", "imported", "-f", "$TAR", L3],
+  ["layers", "-j"],
+  ["check"],
+  ["mount", "gone"],
+  ["delete-container", "gone"],
+  ["delete-container", "nope"],
+  ["delete-container", "-j", "c2", "nope"],
+  ["delete", "nope"],
+  ["delete", "c1", "bare"],
+  ["delete", "filled"],
+  ["delete-layer", "imported"],
+  ["containers"],
+  ["layers", "-q"],
   ["delete-image", NAME],
   ["images", "-j"],
 ];
@@ -209,14 +262,23 @@ describe.skipIf(missing !== undefined)(
       const [theirText, ourText] = [stable(), stable()];
       const said: unknown[] = [];
       const expected: unknown[] = [];
-      for (const args of SESSION) {
+      const file = join(scratch.path, "layer.tar.gz");
+      writeFileSync(file, gzipSync(tar([{ name: "applied", content: "x", mtime: 1_700_000_000 }])));
+      for (const line of SESSION) {
+        const args = line.map((arg) => (arg === "$TAR" ? file : arg));
         const real = await peer.run([...a.cli, ...args]);
         const stand = await ours(b, args);
         said.push([args, stand.code, ourText(stand.out, b), ourText(stand.err, b)]);
         expected.push([args, real.code, theirText(real.text, a), theirText(real.errorText, a)]);
       }
       expect(said).toEqual(expected);
-      for (const index of ["overlay-layers/layers.json", "overlay-images/images.json"]) {
+      for (const index of [
+        "overlay-layers/layers.json",
+        "overlay-layers/volatile-layers.json",
+        "overlay-images/images.json",
+        "overlay-containers/containers.json",
+        "overlay-containers/volatile-containers.json",
+      ]) {
         expect(ourText(readFileSync(join(b.root, index), "utf8"), b)).toBe(
           theirText(readFileSync(join(a.root, index), "utf8"), a),
         );
@@ -264,8 +326,51 @@ describe.skipIf(missing !== undefined)(
           /deleting image .* in use by a container\ndeleting layer .* in use by a container/,
         ),
       ]);
+      {
+        await using store = openStore(paths);
+        expect(await store.layers()).toHaveLength(4);
+      }
+      expect((await ours(paths, ["check", "--repair", "--force"])).code).toBe(0);
       await using store = openStore(paths);
-      expect(await store.layers()).toHaveLength(4);
+      expect([await store.layers(), await store.images(), await store.containers()]).toEqual([[], [], []]);
+      expect((await peer.run([...paths.cli, "check"])).code).toBe(0);
+    });
+
+    test("an unreferenced layer is found when it is old enough", async () => {
+      await using scratch = lab.scratch();
+      const paths = pathsIn(scratch.path);
+      await ours(paths, ["create-layer", "-n", "alone"]);
+      expect((await ours(paths, ["check", "-m", "1h"])).code).toBe(0);
+      for (const args of [
+        ["check", "-m", "0"],
+        ["check", "-r", "-m", "0"],
+      ]) {
+        const { code, out } = await ours(paths, args);
+        expect([code, out]).toEqual([args[1] === "-r" ? 0 : 1, expect.stringContaining("stands on it")]);
+      }
+      expect((await ours(paths, ["layers", "-q"])).out).toBe("");
+    });
+
+    test("a diff goes into an empty layer, and over none that has one", async () => {
+      await using scratch = lab.scratch();
+      const paths = pathsIn(scratch.path);
+      const layer = tar([{ name: "sub/file", content: "x" }]);
+      await ours(paths, ["create-layer", "-n", "base"]);
+      await ours(paths, ["create-layer", "-n", "top", "base"]);
+      expect(await ours(paths, ["mount", "top"])).toMatchObject({ code: 0 });
+      expect(await applied(paths, "top", layer)).toMatchObject({ code: 1, err: "layer is mounted\n" });
+      expect(await ours(paths, ["unmount", "top"])).toMatchObject({ code: 0 });
+      expect(await applied(paths, "top", layer)).toMatchObject({ code: 0, err: "" });
+      expect(await applied(paths, "top", layer)).toMatchObject({
+        code: 1,
+        err: expect.stringMatching(/^layer has a diff already/),
+      });
+      const real = await peer.run([...paths.cli, "diff", "-u", "top"]);
+      expect(real.stdout.equals(layer)).toBe(true);
+      const mounted = (await ours(paths, ["mount", "top"])).out.trim();
+      expect(readFileSync(join(mounted, "sub/file"), "utf8")).toBe("x");
+      expect(await ours(paths, ["unmount", "top"])).toMatchObject({ code: 0 });
+      expect(readdirSync(mounted)).toEqual([]);
     });
 
     test("outputs go into files that are named", async () => {

@@ -87,3 +87,16 @@ export function parseFlags(
   }
   return { flags, rest };
 }
+
+const UNITS = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
+
+/** Milliseconds of a duration as Go writes them: `1h30m`, `1.5s`, `0`. Throws {@link UsageError}. */
+export function parseDuration(text: string): number {
+  const bad = new UsageError(`time: invalid duration ${JSON.stringify(text)}`, 1);
+  if (/^[+-]?0$/.test(text)) return 0;
+  if (!/^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|ms|s|m|h))+$/.test(text)) throw bad;
+  let total = 0;
+  for (const [, number, unit] of text.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h)/g))
+    total += Number(number) * UNITS[unit as keyof typeof UNITS];
+  return text.startsWith("-") ? -total : total;
+}

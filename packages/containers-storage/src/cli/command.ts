@@ -67,7 +67,7 @@ export async function findContainer(
 export async function forEachArgument(
   call: Call,
   /** Gives what JSON says of it. */
-  work: (argument: string) => Promise<object>,
+  work: (argument: string) => Promise<object | string>,
 ): Promise<number> {
   const results: { [key: string]: unknown } = {};
   let failed = false;

@@ -1,16 +1,20 @@
-import { createGzip } from "node:zlib";
+import { createHash } from "node:crypto";
 import { pipeline, Readable } from "node:stream";
+import { createGzip } from "node:zlib";
 
+import type { Layer } from "@bootc-store/backend";
 import { digestFromHex } from "@bootc-store/core";
-import { decompress, readSegments, segmentBytes } from "@bootc-store/oci";
+import { decompress, readSegments, segmentBytes, sniffCompression } from "@bootc-store/oci";
 
+import { fillLayer } from "../layer-fill.ts";
+import type { LayerBlob } from "../layers-write.ts";
 import { createLayerFromTar } from "../layer-import.ts";
-import { COMPRESSIONS, defined, encodeLayer } from "../format/layers-json.ts";
+import { type Compression, COMPRESSIONS, defined, encodeLayer } from "../format/layers-json.ts";
 import { printJson } from "../format/json-text.ts";
 import { openLayerRecord } from "../ports/layer-source.ts";
 import { UsageError } from "./arguments.ts";
-import { type Command, FILE, findLayer, ID, JSON_FLAG, NAMES } from "./command.ts";
-import { readInput, writeOutput } from "./input.ts";
+import { type Call, type Command, FILE, findLayer, ID, JSON_FLAG, NAMES } from "./command.ts";
+import { readStream, writeOutput } from "./input.ts";
 import { diffSize } from "./sizes.ts";
 
 export const diffSizeCommand: Command = {
@@ -62,6 +66,48 @@ export const diff: Command = {
   },
 };
 
+/** The tar of a file or of standard input, and once it has been read what it came as. */
+function inputLayer(call: Call): { readonly layer: Layer; readonly blob: () => LayerBlob } {
+  const path = call.flags.value("file");
+  const hash = createHash("sha256");
+  let size = 0;
+  let compression: Compression = "none";
+  async function* counted(): AsyncGenerator<Uint8Array> {
+    for await (const bytes of readStream(call, path)) {
+      if (size === 0 && bytes.length >= 6) compression = sniffCompression(bytes);
+      hash.update(bytes);
+      size += bytes.length;
+      yield bytes;
+    }
+  }
+  return {
+    layer: {
+      // The diff id is what the tar turns out to have.
+      diffId: digestFromHex("sha256", "0".repeat(64)),
+      segments: () => readSegments(decompress(counted())),
+      once: true,
+    },
+    blob: () => ({ digest: digestFromHex("sha256", hash.copy().digest("hex")), size, compression }),
+  };
+}
+
+export const applyDiff: Command = {
+  names: ["apply-diff", "applydiff"],
+  summary: "Apply a diff to a layer",
+  usage: "layerNameOrID [referenceLayerNameOrID]",
+  least: 1,
+  most: 1,
+  flags: [FILE],
+  async run(call) {
+    const found = await findLayer(call, call.args[0] as string);
+    if (found === undefined) throw new UsageError("layer not known", 1);
+    const { layer, blob } = inputLayer(call);
+    const { signal } = call.context;
+    await fillLayer(call.store.primary, found.id, layer, { pool: call.context.pool(), blob, signal });
+    return 0;
+  },
+};
+
 export const importLayer: Command = {
   names: ["import-layer", "importlayer"],
   summary: "Import a new layer",
@@ -73,26 +119,14 @@ export const importLayer: Command = {
     const [reference] = call.args;
     const parent = reference === undefined ? undefined : await findLayer(call, reference);
     if (reference !== undefined && parent === undefined) throw new UsageError("layer not known", 1);
-    const path = call.flags.value("file");
-    async function* input(): AsyncGenerator<Uint8Array> {
-      if (path === undefined) yield* call.context.stdin;
-      else yield await readInput(call, path);
-    }
     const names = call.flags.all("name");
-    const record = await createLayerFromTar(
-      call.store.primary,
-      // The diff id is what the tar turns out to have.
-      {
-        diffId: digestFromHex("sha256", "0".repeat(64)),
-        segments: () => readSegments(decompress(input())),
-        once: true,
-      },
-      {
-        pool: call.context.pool(),
-        names,
-        ...defined({ id: call.flags.value("id"), parent: parent?.id, signal: call.context.signal }),
-      },
-    );
+    const { layer, blob } = inputLayer(call);
+    const record = await createLayerFromTar(call.store.primary, layer, {
+      pool: call.context.pool(),
+      blob,
+      names,
+      ...defined({ id: call.flags.value("id"), parent: parent?.id, signal: call.context.signal }),
+    });
     if (call.flags.is("json")) await call.out(`${printJson(encodeLayer(record))}\n`);
     else await call.out(`${[record.id, ...names.map((name) => `\t${name}`)].join("\n")}\n`);
     return 0;

@@ -7,10 +7,12 @@ import { resolveStore } from "../configuration.ts";
 import { changes } from "./changes.ts";
 import { type Flag, parseFlags, UsageError } from "./arguments.ts";
 import * as change from "./change.ts";
+import * as containers from "./containers.ts";
 import { type Command, messageOf } from "./command.ts";
 import { dataCommands } from "./data.ts";
-import { diff, diffSizeCommand, importLayer } from "./diff.ts";
+import { applyDiff, diff, diffSizeCommand, importLayer } from "./diff.ts";
 import * as list from "./list.ts";
+import * as mounts from "./mounts.ts";
 import * as upkeep from "./upkeep.ts";
 
 const COMMANDS: readonly Command[] = [
@@ -20,6 +22,9 @@ const COMMANDS: readonly Command[] = [
   diff,
   diffSizeCommand,
   importLayer,
+  applyDiff,
+  ...Object.values(containers),
+  ...Object.values(mounts),
   changes,
   ...Object.values(upkeep),
 ];
@@ -36,7 +41,7 @@ const GLOBAL: readonly Flag[] = [
   { names: ["help"] },
 ];
 
-/** Stands in for `containers-storage` 1.64. Mounting, and what it needs, is not among its commands. */
+/** Stands in for `containers-storage` 1.64. */
 export const containersStorageDropIn: DropIn = {
   name: "containers-storage",
   summary: "manage a containers-storage graph root as the containers-storage program does",

@@ -1,4 +1,5 @@
-import { utf8 } from "@bootc-store/core";
+import { isStoreError, utf8 } from "@bootc-store/core";
+import type { File } from "@bootc-store/linux";
 
 import { BIG_DATA_LIMIT } from "../limits.ts";
 import { UsageError } from "./arguments.ts";
@@ -23,6 +24,35 @@ export async function writeOutput(
     resolution: "inRoot",
   });
   for await (const bytes of chunks) file.write(bytes);
+}
+
+const STREAM_CHUNK = 1 << 18;
+
+/** The bytes of a file by its path, or of standard input where none is named, as they come. */
+export async function* readStream(
+  { context }: Call,
+  path: string | undefined,
+): AsyncGenerator<Uint8Array, void, void> {
+  if (path === undefined) {
+    yield* context.stdin;
+    return;
+  }
+  const slash = path.lastIndexOf("/");
+  let file: File;
+  try {
+    const dir = context.openDir(slash < 0 ? "." : path.slice(0, slash + 1));
+    file = dir.openFile(utf8(path.slice(slash + 1)), { resolution: "inRoot", type: "any" });
+  } catch (error) {
+    if (!isStoreError(error, "linux/not-found")) throw error;
+    throw new UsageError(`open ${path}: no such file or directory`, 1);
+  }
+  using _file = file;
+  for (;;) {
+    const bytes = Buffer.allocUnsafe(STREAM_CHUNK);
+    const count = file.read(bytes);
+    if (count === 0) return;
+    yield bytes.subarray(0, count);
+  }
 }
 
 /** A file's bytes by its path, or those of standard input where none is named. */

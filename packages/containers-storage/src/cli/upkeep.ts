@@ -1,5 +1,5 @@
 import type { Command } from "./command.ts";
-import { UsageError } from "./arguments.ts";
+import { parseDuration } from "./arguments.ts";
 import { JSON_FLAG, QUIET } from "./command.ts";
 
 const VERSION = "1.64.0";
@@ -70,11 +70,12 @@ export const check: Command = {
     { names: ["max", "m"], takes: "value" },
   ],
   async run(call) {
-    if (call.flags.is("force")) throw new UsageError("--force is not supported", 1);
-    if (call.flags.value("max") !== undefined) throw new UsageError("--max is not supported", 1);
+    const { signal } = call.context;
+    const max = call.flags.value("max");
+    const options = { signal, ...(max === undefined ? {} : { unreferencedAfter: parseDuration(max) }) };
     const found = new Map<string, string[]>();
     const counts: Record<string, number> = { layer: 0, image: 0, container: 0 };
-    for await (const { severity, subject, message } of call.store.verify({ signal: call.context.signal })) {
+    for await (const { severity, subject, message } of call.store.verify(options)) {
       if (severity === "note") continue;
       const key = `${subject.kind} ${subject.id}`;
       const said = found.get(key);
@@ -87,7 +88,7 @@ export const check: Command = {
     for (const [key, messages] of found)
       await call.out(`${key}:\n${messages.map((each) => ` ${each}\n`).join("")}`);
     if (call.flags.is("repair")) {
-      const { kept } = await call.store.repair({ signal: call.context.signal });
+      const { kept } = await call.store.repair({ ...options, force: call.flags.is("force") });
       for (const { kind, id, why } of kept) await call.err(`deleting ${kind} ${id}: ${why}\n`);
       return kept.length === 0 ? 0 : 1;
     }
