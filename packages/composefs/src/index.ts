@@ -24,6 +24,14 @@ export { type ErofsVersion, parseMeta, printMeta, type RepositoryMeta } from "./
 export { COMPOSEFS_LIMITS, type ComposefsLimits } from "./limits.ts";
 export { type BootEntry, findBootEntries } from "./oci/boot-entries.ts";
 export { mark, type Marked } from "./maintenance/mark.ts";
+export { type RepositoryFinding } from "./maintenance/verify.ts";
+export {
+  type Broken,
+  brokenObjects,
+  findBroken,
+  removeBroken,
+  streamsOfImage,
+} from "./maintenance/restore.ts";
 export { mountImage, type MountImageOptions } from "./mount/mount-image.ts";
 export { mountStoredImage } from "./mount/mount-stored-image.ts";
 export {

@@ -51,6 +51,7 @@ export function osImage(seed: number): Promise<Image> {
         file("usr/lib/os-release", `ID=test\nVERSION_ID=${seed}\n`),
       ].sort((a, b) => Number(a.entry.type === "hardlink") - Number(b.entry.type === "hardlink")),
     ],
+    created: "2024-02-03T04:05:06Z",
     labels: { "containers.bootc": "1" },
   });
 }

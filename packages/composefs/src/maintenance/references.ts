@@ -14,14 +14,22 @@ export function objectsOfImage(repository: Repository, id: string): ReadonlySet<
   return imageObjects(file.readAll({ limit: MOST_IMAGE }));
 }
 
-/** What a stream keeps alive: its objects, and by name what else. */
+/** What a stream keeps alive, its objects and by name what else, and what it says it holds. */
 export async function referencesOfStream(
   repository: Repository,
   name: string,
   id: string,
-): Promise<{ readonly objects: readonly string[]; readonly named: ReadonlyMap<string, string> }> {
+): Promise<{
+  readonly objects: readonly string[];
+  readonly named: ReadonlyMap<string, string>;
+  readonly contentType: string;
+}> {
   using stream = await openStreamObject(repository, name, id);
-  return { objects: stream.tables.objects, named: stream.tables.references };
+  return {
+    objects: stream.tables.objects,
+    named: stream.tables.references,
+    contentType: stream.tables.contentType,
+  };
 }
 
 /** Whether an error says that something in the store is damaged, and not that it could not be looked at. */

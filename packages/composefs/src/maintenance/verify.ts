@@ -2,10 +2,19 @@
 // Order of findings: by folder, in byte order.
 
 import type { VerifyOptions } from "@bootc-store/backend";
-import { type ByteString, displayName, type Finding, renderError, throwIfAborted } from "@bootc-store/core";
+import {
+  type ByteString,
+  displayName,
+  type Finding,
+  renderError,
+  throwIfAborted,
+  parseDigestOptional,
+} from "@bootc-store/core";
 import type { Pool } from "@bootc-store/linux";
 
+import { isObjectId } from "../algorithm.ts";
 import { ObjectStore } from "../objects/store.ts";
+import { CONTENT_TYPES } from "../splitstream/layout.ts";
 import type { Repository } from "../repository/repository.ts";
 import { type LinkFolder, linkResolves, listObjectLinks, listRefs } from "../streams/links.ts";
 import { finding } from "./finding.ts";
@@ -76,11 +85,62 @@ async function* verifyLinks(
 ): AsyncGenerator<RepositoryFinding> {
   // What was not there a moment ago may be there now.
   const has = (id: string): boolean => known.has(id) || repository.objects.has(id);
+  const layers = new LayerNames();
   for (const folder of ["streams", "images"] as const) {
-    yield* verifyEntries(repository, folder, has, references, signal, looked);
+    yield* verifyEntries(repository, folder, has, references ? layers : undefined, signal, looked);
+    if (folder === "streams") yield* layers.swapped();
     yield* verifyRefs(repository, folder);
   }
 }
+
+/** Layers' streams by what configurations say of them: two links that were swapped lead to whole streams, of other layers. */
+class LayerNames {
+  /** Diff ids by the object that some configuration names for them. */
+  readonly #named = new Map<string, Set<string>>();
+  readonly #links: { readonly name: string; readonly object: string; readonly contentType: string }[] = [];
+
+  add(name: string, object: string, named: ReadonlyMap<string, string>, contentType: string): void {
+    this.#links.push({ name, object, contentType });
+    if (!name.startsWith("oci-config-")) return;
+    for (const [diffId, each] of named) {
+      if (parseDigestOptional(diffId) === undefined) continue;
+      const known = this.#named.get(each);
+      if (known === undefined) this.#named.set(each, new Set([diffId]));
+      else known.add(diffId);
+    }
+  }
+
+  *swapped(): Generator<RepositoryFinding> {
+    for (const { name, object, contentType } of this.#links) {
+      const kind = /^oci-(layer|config|manifest)-/.exec(name)?.[1] as
+        | "layer"
+        | "config"
+        | "manifest"
+        | undefined;
+      if (kind !== undefined && contentType !== CONTENT_TYPES[kind]) {
+        const what = `it leads to a stream of ${contentType}`;
+        yield { ...finding("link-mismatch", "stream", name, `streams/${name}`, what), actual: object };
+        continue;
+      }
+      if (kind !== "layer") continue;
+      const others = this.#named.get(object);
+      if (others === undefined || others.has(name.slice(LAYER.length))) continue;
+      const [other = ""] = others;
+      yield {
+        ...finding(
+          "link-mismatch",
+          "stream",
+          name,
+          `streams/${name}`,
+          `it leads to the stream of the layer ${other}`,
+        ),
+        actual: object,
+      };
+    }
+  }
+}
+
+const LAYER = "oci-layer-";
 
 type Has = (id: string) => boolean;
 
@@ -88,7 +148,7 @@ async function* verifyEntries(
   repository: Repository,
   folder: LinkFolder,
   has: Has,
-  references: boolean,
+  layers: LayerNames | undefined,
   signal: AbortSignal | undefined,
   looked: Looked,
 ): AsyncGenerator<RepositoryFinding> {
@@ -101,12 +161,18 @@ async function* verifyEntries(
     if (!link) yield finding("entry-not-link", kind, id, path, "it is no link");
     else if (object === undefined)
       yield finding("entry-invalid", kind, id, path, "it leads to something that is no object");
+    else if (folder === "images" && isObjectId(id, repository.algorithm) && object !== id)
+      yield {
+        ...finding("link-mismatch", kind, id, path, `it leads to ${object}`),
+        expected: id,
+        actual: object,
+      };
     else if (!has(object) || !linkResolves(repository, `${folder}/${name}` as ByteString))
       yield {
         ...finding("link-broken", kind, id, path, `it does not lead to its object ${object}`),
         expected: object,
       };
-    else if (references) yield* verifyReferences(repository, folder, has, id, object, path);
+    else if (layers !== undefined) yield* verifyReferences(repository, folder, has, layers, id, object, path);
   }
 }
 
@@ -114,13 +180,14 @@ async function* verifyReferences(
   repository: Repository,
   folder: LinkFolder,
   has: Has,
+  layers: LayerNames,
   id: string,
   object: string,
   path: string,
 ): AsyncGenerator<RepositoryFinding> {
   const kind = folder.slice(0, -1);
   try {
-    for (const [name, each] of await neededBy(repository, folder, id, object)) {
+    for (const [name, each] of await neededBy(repository, folder, layers, id, object)) {
       if (has(each)) continue;
       const what = name === "" ? "it is made of" : `it keeps as ${name}`;
       yield {
@@ -145,11 +212,13 @@ async function* verifyReferences(
 async function neededBy(
   repository: Repository,
   folder: LinkFolder,
+  layers: LayerNames,
   id: string,
   object: string,
 ): Promise<Iterable<readonly [name: string, object: string]>> {
   if (folder === "images") return unnamed(objectsOfImage(repository, object));
-  const { objects, named } = await referencesOfStream(repository, id, object);
+  const { objects, named, contentType } = await referencesOfStream(repository, id, object);
+  layers.add(id, object, named, contentType);
   return [...unnamed(objects), ...named];
 }
 

@@ -189,6 +189,26 @@ export class ObjectStore {
     return { id, how: this.#publish(temporary, id) };
   }
 
+  /**
+   * Puts an object back that is damaged or missing, from a file that may hold its content: cloned where the file system can.
+   * False if it holds another.
+   */
+  restore(id: string, file: File): boolean {
+    using temporary = this.#objectsDir().tempFile({ mode: 0o644 });
+    const { size } = file.stat();
+    const cloned = cloneFile(file, temporary.file);
+    const found = this.#digestOf(cloned ? temporary.file : file, size, (chunk) => {
+      if (!cloned) temporary.file.write(chunk);
+    });
+    if (found !== id) return false;
+    const readable = temporary.closeForWriting();
+    if (this.#seals) this.#seal(readable);
+    if (this.verity === "require") this.#checkMeasured(readable, id);
+    const shard = this.#shard(id);
+    temporary.publish(utf8(id.slice(2)), { existing: "replace" }, shard.fd, shard.label);
+    return true;
+  }
+
   /** All of a repository's objects by the two digits of their directory. */
   *shards(): Generator<{ readonly name: ByteString; readonly dir: Dir }> {
     using objects = this.#repository.openDirOptional(utf8("objects"));

@@ -8,11 +8,16 @@ import { isTempName } from "@bootc-store/linux";
 import type { Repo } from "../repo/repo.ts";
 import { shownRef } from "./roots.ts";
 
+/** A finding, and for an object that is damaged or missing commits that need it: of many, some. */
+export interface RepoFinding extends Finding {
+  readonly commits?: readonly string[];
+}
+
 /**
  * What is wrong with a repository, in a stable order: names, refs, commits that are not complete, then objects by the
  * commits that need them. `structure` reads no commit, `references` reads all metadata, `content` everything.
  */
-export async function* verifyRepo(repo: Repo, options: VerifyOptions = {}): AsyncGenerator<Finding> {
+export async function* verifyRepo(repo: Repo, options: VerifyOptions = {}): AsyncGenerator<RepoFinding> {
   const { depth = "content", signal } = options;
   yield* strayNames(repo, signal);
   for (const found of repo.refs.listAll()) {
@@ -71,7 +76,7 @@ function stray(path: string): Finding {
   };
 }
 
-function damageOf(repo: Repo, { checksum, type, problem, commits }: DamagedObject): Finding {
+function damageOf(repo: Repo, { checksum, type, problem, commits }: DamagedObject): RepoFinding {
   const key = objectKey(checksum, type);
   const path = `objects/${checksum.slice(0, 2)}/${objectName(checksum, type, repo.mode)}`;
   const needed = `needed by the commit ${commits.join(", ")}`;
@@ -79,6 +84,7 @@ function damageOf(repo: Repo, { checksum, type, problem, commits }: DamagedObjec
     severity: "error",
     subject: { backend: "ostree", kind: type === "commit" ? "commit" : "object", id: key, path },
     repair: "refetch",
+    commits,
   } as const;
   if (problem.kind === "missing")
     return { ...common, code: "ostree/object-missing", message: `${key} is not there, ${needed}` };

@@ -48,8 +48,8 @@ export const IMPORTER_VERSION = "0.15.3";
 export interface ImportImageOptions extends AdoptOptions {
   /** Transport and name, under which the image gets its ref. Without it only the layers have refs. */
   readonly reference?: string;
-  /** Seconds since 1970 that commits of layers get; now unless given. */
-  readonly layerTimestamp?: number;
+  /** Seconds since 1970 that commits of layers get, all of them or each by the digest of its blob; now unless given. */
+  readonly layerTimestamp?: number | ReadonlyMap<string, number>;
   /**
    * Whether the merge commit says the digest of its composefs image, in `ostree.composefs.digest.v0`, where ostree checks it
    * when it deploys. ostree-ext's own commits have none, so the commit is then another one than ostree-ext would make.
@@ -58,6 +58,8 @@ export interface ImportImageOptions extends AdoptOptions {
   /** False leaves refs of layers that no image has any more. */
   readonly collect?: boolean;
   readonly fsync?: boolean;
+  /** Stores all of it again, whatever is there: what is missing of an image that a repository believes it has comes back. */
+  readonly again?: boolean;
 }
 
 export interface ImportedImage {
@@ -90,7 +92,7 @@ export async function importImage(
   const documents = mergeDocuments(image.manifest, image.config);
   const layout = layoutOf(image, documents);
   const { reference } = options;
-  const before = reference === undefined ? undefined : findImage(repo, reference);
+  const before = reference === undefined || options.again === true ? undefined : findImage(repo, reference);
   if (before !== undefined && isSame(before, documents)) {
     return {
       commit: before.commit,
@@ -180,7 +182,7 @@ class ImageImport {
     this.#documents = documents;
     this.#options = options;
     this.#contents = new LayerContents(transaction, this.#known, this.#tally);
-    this.#cache = new LayerCache(transaction.repo);
+    this.#cache = new LayerCache(transaction.repo, options.again);
     this.#objects = objectsOf(transaction);
   }
 
@@ -280,6 +282,12 @@ class ImageImport {
     );
   }
 
+  #timestampOf(digest: string): number {
+    const { layerTimestamp: given } = this.#options;
+    const own = typeof given === "object" ? given.get(digest) : given;
+    return own ?? Math.floor(Date.now() / 1000);
+  }
+
   get #signal(): { readonly signal?: AbortSignal } {
     const { signal } = this.#options;
     return signal === undefined ? {} : { signal };
@@ -366,7 +374,7 @@ class ImageImport {
       parent: this.#committed.get(digest) ?? kept?.parent ?? null,
       bindings: false,
       metadata: kept?.metadata ?? [[KEYS.importer, variant("s", IMPORTER_VERSION)]],
-      timestamp: kept?.timestamp ?? this.#options.layerTimestamp ?? Math.floor(Date.now() / 1000),
+      timestamp: kept?.timestamp ?? this.#timestampOf(digest),
     });
     if (cached === undefined) this.#committed.set(digest, commit);
     const current = this.#repo.refs.read(HEADS, ref);

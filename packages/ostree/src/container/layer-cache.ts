@@ -37,13 +37,18 @@ export class LayerCache {
   readonly #images: readonly StoredImage[];
   readonly #terms = new Map<Checksum, Promise<LayerTerms>>();
 
-  constructor(repo: Repo) {
+  readonly #nothing: boolean;
+
+  /** @param nothing finds none, so that every layer is stored again */
+  constructor(repo: Repo, nothing = false) {
     this.#repo = repo;
-    this.#images = wantedImages(repo);
+    this.#nothing = nothing;
+    this.#images = nothing ? [] : wantedImages(repo);
   }
 
   /** The commit of a layer by its blob, or by its content as another image has it. */
   find(layer: PlacedLayer): CachedLayer | undefined {
+    if (this.#nothing) return undefined;
     const own = this.#commitOf(layerRef(blobOf(layer)));
     if (own !== undefined) return { commit: own, own: true };
     const diffId = printDigest(layer.diffId);

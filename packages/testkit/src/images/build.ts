@@ -13,6 +13,8 @@ export interface ImagePlan {
   /** Added to the configuration's `config`. */
   readonly labels?: Readonly<Record<string, string>>;
   readonly architecture?: string;
+  /** When the image says it was made. */
+  readonly created?: string;
 }
 
 /** An image with its layers as uncompressed tars in memory. The same plan gives the same digests. */
@@ -26,6 +28,7 @@ export async function buildImage(plan: ImagePlan): Promise<Image & { readonly ta
   const config = json({
     architecture: plan.architecture ?? "amd64",
     os: "linux",
+    ...(plan.created === undefined ? {} : { created: plan.created }),
     config: { Labels: plan.labels ?? {} },
     rootfs: { type: "layers", diff_ids: tars.map((tar) => `sha256:${sha256(tar)}`) },
     history: tars.map(() => ({ created_by: "test" })),
