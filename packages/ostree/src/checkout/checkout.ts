@@ -1,6 +1,5 @@
-import { type ByteString, displayName, throwIfAborted } from "@bootc-store/core";
-import { type Dir, fileKey, syncDescriptor } from "@bootc-store/linux";
-import { TYPE_BITS } from "@bootc-store/tree";
+import { type ByteString, throwIfAborted } from "@bootc-store/core";
+import { type Dir, syncDescriptor } from "@bootc-store/linux";
 
 import { ostreeErrors } from "../errors.ts";
 import type { Checksum } from "../format/checksum.ts";
@@ -8,9 +7,20 @@ import type { Dirtree } from "../format/dirtree.ts";
 import type { FileInfo } from "../format/file-info.ts";
 import type { TreeNode } from "../read/tree-path.ts";
 import type { Repo } from "../repo/repo.ts";
-import { checkoutFile, type FileRules, type Labels, linkable, withLabel } from "./file.ts";
+import {
+  type DirectoryRules,
+  enterDir,
+  finishDir,
+  isSkipped,
+  MAX_DEPTH,
+  pathBelow,
+  placeWhiteout,
+  takeMarks,
+} from "./directory.ts";
+import { type FileRules, type Labels, linkable, withLabel } from "./file.ts";
 import type { CheckoutOptions } from "./options.ts";
 import { type CheckoutGroup, checkoutFiles, type FileToPlace } from "./task.ts";
+import { linkTree } from "./link-tree.ts";
 import { labelAt, labelsAt } from "./labels.ts";
 import { openUncompressedCache, UncompressedCache } from "./uncompressed-cache.ts";
 
@@ -25,10 +35,6 @@ export interface CheckoutResult {
 }
 
 const BATCH_FILES = 256;
-const MAX_DEPTH = 2048;
-const DOCKER = ".wh.";
-const OPAQUE = ".wh..wh..opq";
-const PASSTHROUGH = ".ostree-wh.";
 
 /**
  * Checks out a directory or a file of a commit under a name in `parent`. A file comes into a new directory of that name.
@@ -49,8 +55,7 @@ class Checkout implements Disposable {
   readonly #repo: Repo;
   readonly #options: CheckoutOptions;
   readonly #rules: FileRules;
-  /** Whether links are what is to be made; then this thread does it, since a link takes no time. */
-  readonly #inline: boolean;
+  readonly #dirs: DirectoryRules;
   readonly #counts = { linked: 0, cloned: 0, copied: 0, kept: 0, directories: 0 };
   readonly #finish: { path: ByteString | ""; info: FileInfo }[] = [];
   readonly #running: Promise<void>[] = [];
@@ -77,7 +82,12 @@ class Checkout implements Disposable {
       replaceDirectories: options.whiteouts ?? false,
       ...(this.#cache === undefined ? {} : { cache: this.#cache.fd }),
     };
-    this.#inline = !this.#rules.forceCopy && linkable(repo.mode, userMode);
+    this.#dirs = {
+      whiteouts: options.whiteouts ?? false,
+      passthroughWhiteouts: options.passthroughWhiteouts ?? false,
+      groupModes: repo.mode === "bare-user-only" || options.bareUserOnlyDirs === true,
+      skip: options.skip,
+    };
   }
 
   async run(node: TreeNode, parent: Dir, name: ByteString): Promise<CheckoutResult> {
@@ -86,39 +96,53 @@ class Checkout implements Disposable {
       throw ostreeErrors.error("path-not-directory", "Not a directory");
     }
     const tree = this.#repo.readDirtree(node.tree);
-    const made = this.#makeDir(parent, name, tree);
+    const made = enterDir(parent, name, tree, this.#rules, this.#dirs);
     using top = parent.openDir(name);
-    this.#top = top;
-    try {
-      await this.#directory(top, node.tree, tree, node.meta, "", made, 0);
-      this.#flush();
-      for (const running of this.#running) await running;
-    } finally {
-      await Promise.allSettled(this.#running);
-    }
-    for (const { path, info } of this.#finish.reverse()) this.#finishDir(top, path, info);
-    if (this.#cache !== undefined) new UncompressedCache(this.#cache.fd).collect(this.#cachedShards);
+    if (!this.#rules.forceCopy && linkable(this.#repo.mode, this.#rules.userMode)) {
+      const { devino, signal } = this.#options;
+      const { how, directories } = await linkTree(
+        this.#repo,
+        top,
+        { path: "", tree: node.tree, meta: made ? node.meta : undefined },
+        {
+          files: this.#rules,
+          rules: this.#dirs,
+          ...(devino === undefined ? {} : { devino }),
+          ...(signal === undefined ? {} : { signal }),
+        },
+      );
+      Object.assign(this.#counts, { ...how, directories });
+    } else await this.#copy(top, node, tree, made);
     if (this.#options.fsync ?? this.#repo.config.fsync) {
       await this.#repo.pool.run(syncDescriptor, { fd: top.fd, what: "file-system" });
     }
     return { ...this.#counts };
   }
 
-  /** Makes a directory or takes the one that is there; true if it was made. */
-  #makeDir(parent: Dir, name: ByteString, tree: Dirtree): boolean {
-    if (this.#options.whiteouts === true) {
-      const type = parent.statOptional(name)?.type;
-      if (type !== undefined && (type !== "directory" || tree.files.has(OPAQUE as ByteString)))
-        parent.removeAll(name);
+  /** Makes the directories here, and has workers copy what is in them. */
+  async #copy(
+    top: Dir,
+    node: TreeNode & { readonly kind: "directory" },
+    tree: Dirtree,
+    made: boolean,
+  ): Promise<void> {
+    this.#top = top;
+    try {
+      this.#directory(top, node.tree, tree, node.meta, "", made, 0);
+      this.#flush();
+      for (const running of this.#running) await running;
+    } finally {
+      await Promise.allSettled(this.#running);
     }
-    if (this.#rules.overwrite === "refuse") {
-      parent.makeDir(name, 0o700);
-      return true;
+    for (const { path, info } of this.#finish.reverse()) {
+      using dir = path === "" ? top.duplicate() : top.openDir(path);
+      const label = this.#label(path, "", info.mode);
+      finishDir(dir, withLabel(info, label), this.#rules, this.#dirs);
     }
-    return parent.ensureDir(name, { mode: 0o700 }) === "created";
+    if (this.#cache !== undefined) new UncompressedCache(this.#cache.fd).collect(this.#cachedShards);
   }
 
-  async #directory(
+  #directory(
     into: Dir,
     checksum: Checksum,
     tree: Dirtree,
@@ -126,34 +150,30 @@ class Checkout implements Disposable {
     path: ByteString | "",
     made: boolean,
     depth: number,
-  ): Promise<void> {
+  ): void {
     throwIfAborted(this.#options.signal);
     if (depth > MAX_DEPTH)
       throw ostreeErrors.error("tree-cycle", `${checksum}: too many directories in one another`);
     this.#counts.directories++;
     if (made) this.#finish.push({ path, info: this.#repo.readDirmeta(meta) });
     const files: FileToPlace[] = [];
-    for (const [name, file] of tree.files) {
-      if (this.#options.skip?.has(`/${path === "" ? "" : `${path}/`}${name}` as ByteString) === true)
-        continue;
-      if (this.#options.whiteouts === true && name.startsWith(DOCKER)) this.#whiteout(into, name);
-      else if (this.#options.passthroughWhiteouts === true && name.startsWith(PASSTHROUGH)) {
-        this.#passthrough(into, path, name, file);
-      } else {
-        const labels = this.#labels(path, name);
-        files.push(labels === undefined ? [name, file] : [name, file, labels]);
-        if (this.#cache !== undefined) this.#cachedShards.add(file.slice(0, 2));
-      }
+    for (const [name, file] of takeMarks(into, path, tree, this.#dirs, (mark, object) =>
+      placeWhiteout(this.#repo.reader, into, mark, object, this.#rules.userMode, (target, mode) =>
+        this.#label(path, target, mode),
+      ),
+    )) {
+      const labels = this.#labels(path, name);
+      files.push(labels === undefined ? [name, file] : [name, file, labels]);
+      if (this.#cache !== undefined) this.#cachedShards.add(file.slice(0, 2));
     }
-    if (this.#inline) await this.#link(into, files);
-    else if (files.length > 0) this.#queue(path, files);
+    if (files.length > 0) this.#queue(path, files);
     for (const [name, dir] of tree.dirs) {
-      const below = (path === "" ? name : `${path}/${name}`) as ByteString;
-      if (this.#options.skip?.has(`/${below}` as ByteString) === true) continue;
+      const below = pathBelow(path, name);
+      if (isSkipped(this.#dirs, below)) continue;
       const child = this.#repo.readDirtree(dir.tree);
-      const childMade = this.#makeDir(into, name, child);
+      const childMade = enterDir(into, name, child, this.#rules, this.#dirs);
       using next = into.openDir(name);
-      await this.#directory(next, dir.tree, child, dir.meta, below, childMade, depth + 1);
+      this.#directory(next, dir.tree, child, dir.meta, below, childMade, depth + 1);
     }
   }
 
@@ -163,14 +183,6 @@ class Checkout implements Disposable {
 
   #label(dir: ByteString | "", name: ByteString | "", mode: number): ByteString | undefined {
     return this.#rules.userMode ? undefined : labelAt(this.#options, dir, name, mode);
-  }
-
-  async #link(into: Dir, files: readonly FileToPlace[]): Promise<void> {
-    for (const [name, checksum] of files) {
-      const how = await checkoutFile(this.#repo.reader, into, name, checksum, this.#rules);
-      this.#counts[how]++;
-      if (how === "linked") this.#options.devino?.set(fileKey(into.stat(name)), checksum);
-    }
   }
 
   #queue(dir: ByteString | "", files: readonly FileToPlace[]): void {
@@ -202,45 +214,7 @@ class Checkout implements Disposable {
     for (const how of ["linked", "cloned", "copied", "kept"] as const) this.#counts[how] += counts[how];
   }
 
-  #whiteout(into: Dir, name: ByteString): void {
-    if (name === OPAQUE) return;
-    const target = name.slice(DOCKER.length) as ByteString;
-    if (target === "") throw ostreeErrors.error("whiteout-invalid", "Invalid empty whiteout ''");
-    if (target === "." || target === "..") {
-      throw ostreeErrors.error("whiteout-invalid", `Invalid whiteout '${displayName(target)}'`);
-    }
-    into.removeAll(target);
-  }
-
-  #passthrough(into: Dir, path: ByteString | "", name: ByteString, checksum: Checksum): void {
-    const target = name.slice(PASSTHROUGH.length) as ByteString;
-    if (target === "" || target === "." || target === "..") {
-      throw ostreeErrors.error("whiteout-invalid", "Invalid empty whiteout ''");
-    }
-    using object = this.#repo.openFile(checksum);
-    const info = withLabel(object.info, this.#label(path, target, TYPE_BITS.char));
-    into.mknod(target, "character", { mode: 0o600, device: { major: 0, minor: 0 } });
-    if (!this.#rules.userMode) {
-      into.setOwner(target, info.uid, info.gid);
-      for (const [xattr, value] of info.xattrs) into.setXattr(target, xattr, Buffer.from(value, "latin1"));
-    }
-    into.setMode(target, info.mode & 0o7777);
-  }
-
   [Symbol.dispose](): void {
     this.#cache?.[Symbol.dispose]();
-  }
-
-  #finishDir(top: Dir, path: ByteString | "", own: FileInfo): void {
-    const info = withLabel(own, this.#label(path, "", own.mode));
-    using dir = path === "" ? top.duplicate() : top.openDir(path);
-    const self = dir.self();
-    const only = this.#repo.mode === "bare-user-only" || this.#options.bareUserOnlyDirs === true;
-    if (!this.#rules.userMode) {
-      for (const [xattr, value] of info.xattrs) self.setXattr(xattr, Buffer.from(value, "latin1"));
-      self.setOwner(info.uid, info.gid);
-    }
-    self.setMode(info.mode & (only ? 0o775 : 0o7777));
-    if (!this.#rules.forceCopy) self.setTimes({ mtime: { seconds: 0, nanoseconds: 0 } });
   }
 }

@@ -46,11 +46,33 @@ export async function checkoutFile(
   rules: FileRules,
   labels?: Labels,
 ): Promise<HowCheckedOut> {
+  return (
+    placeLink(reader, into, name, checksum, rules) ??
+    (await placeFile(reader, into, name, checksum, rules, labels))
+  );
+}
+
+/** The part of it that needs no copy; `undefined` where there has to be one. */
+export function placeLink(
+  reader: ObjectReader,
+  into: Dir,
+  name: ByteString,
+  checksum: Checksum,
+  rules: FileRules,
+): HowCheckedOut | undefined {
   if (rules.overwrite === "add" && into.statOptional(name) !== undefined) return "kept";
-  if (!rules.forceCopy) {
-    const linked = tryLink(reader, into, name, checksum, rules);
-    if (linked !== undefined) return linked;
-  }
+  return rules.forceCopy ? undefined : tryLink(reader, into, name, checksum, rules);
+}
+
+/** The rest of it. */
+export async function placeFile(
+  reader: ObjectReader,
+  into: Dir,
+  name: ByteString,
+  checksum: Checksum,
+  rules: FileRules,
+  labels?: Labels,
+): Promise<HowCheckedOut> {
   using object = reader.openFile(checksum);
   if (rules.overwrite === "identical") {
     if (await sameFile(into, name, object, checksum, rules)) return "kept";
