@@ -47,18 +47,36 @@ export interface FileObject extends Disposable {
 export class ObjectReader implements Disposable {
   readonly mode: RepoMode;
   readonly #shards: readonly Shards[];
+  /** Those of them that are not the staging directory. */
+  readonly #stored: Shards;
   readonly #parent: ObjectReader | undefined;
 
-  constructor(places: ObjectPlaces) {
+  /**
+   * @param others `"ignore"` may miss what other processes bring while this lives, and so looks less often: for who would
+   * only do again what they have done.
+   */
+  constructor(places: ObjectPlaces, others: "see" | "ignore" = "see") {
     this.mode = places.mode;
-    const dirs = places.staging === undefined ? [places.objects] : [places.staging, places.objects];
-    this.#shards = dirs.map((fd) => new Shards(Dir.borrow(fd, "objects")));
+    this.#stored = new Shards(Dir.borrow(places.objects, "objects"), others === "ignore");
+    this.#shards =
+      places.staging === undefined
+        ? [this.#stored]
+        : [new Shards(Dir.borrow(places.staging, "objects")), this.#stored];
     this.#parent = places.parent === undefined ? undefined : new ObjectReader(places.parent);
   }
 
   /** Whether the object is there, in this repository or its parents. */
   has(checksum: Checksum, type: ObjectType): boolean {
     return this.hasOwn(checksum, type) || (this.#parent?.has(checksum, type) ?? false);
+  }
+
+  /** Whether a content object is there other than in the staging directory. */
+  hasStoredFile(checksum: Checksum): boolean {
+    const name = objectName(checksum, "file", this.mode);
+    return (
+      this.#stored.find(checksum)?.statOptional(name) !== undefined ||
+      (this.#parent?.has(checksum, "file") ?? false)
+    );
   }
 
   /** Whether the object is in this repository itself. */
@@ -114,6 +132,20 @@ export class ObjectReader implements Disposable {
       if (dir !== undefined && stat !== undefined) return { dir, name, stat };
     }
     return this.#parent?.mode === this.mode ? this.#parent.findFile(checksum) : undefined;
+  }
+
+  /** Where a metadata object of this repository itself lies. */
+  findMetadata(
+    checksum: Checksum,
+    type: MetadataType,
+  ): { readonly dir: Dir; readonly stat: FileStat } | undefined {
+    const name = objectName(checksum, type, this.mode);
+    for (const shards of this.#shards) {
+      const dir = shards.find(checksum);
+      const stat = dir?.statOptional(name);
+      if (dir !== undefined && stat !== undefined) return { dir, stat };
+    }
+    return undefined;
   }
 
   /** Where a content object may lie, in this repository or its parents of the same mode, without looking. */

@@ -8,19 +8,25 @@ import type { Dir } from "@bootc-store/linux";
 export class Shards implements Disposable {
   readonly #dir: Dir;
   readonly #open = new Map<string, Dir>();
+  readonly #absent: Set<string> | undefined;
 
-  /** @param dir stays the caller's. */
-  constructor(dir: Dir) {
+  /**
+   * @param dir stays the caller's.
+   * @param remember whether one that was not there is taken to be not there ever after.
+   */
+  constructor(dir: Dir, remember = false) {
     this.#dir = dir;
+    this.#absent = remember ? new Set() : undefined;
   }
 
   /** The directory of a checksum, if it is there. */
   find(checksum: string): Dir | undefined {
     const name = checksum.slice(0, 2) as ByteString;
     let shard = this.#open.get(name);
-    if (shard === undefined) {
+    if (shard === undefined && this.#absent?.has(name) !== true) {
       shard = this.#dir.openDirOptional(name);
-      if (shard !== undefined) this.#open.set(name, shard);
+      if (shard === undefined) this.#absent?.add(name);
+      else this.#open.set(name, shard);
     }
     return shard;
   }

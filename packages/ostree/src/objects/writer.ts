@@ -37,6 +37,8 @@ export interface WritePlaces extends ObjectPlaces {
   readonly sync: SyncPolicy;
   /** 1 to 9. */
   readonly zlibLevel: number;
+  /** Who we are: the owner of what is made here. */
+  readonly uid: number;
 }
 
 export type CloneChoice = "require" | "allow" | "never";
@@ -63,7 +65,6 @@ export class ObjectWriter implements Disposable {
   readonly #target: Dir;
   readonly #shards: Shards;
   readonly #reader: ObjectReader;
-  #self: number | undefined;
 
   constructor(places: WritePlaces) {
     if (places.mode === "bare-split-xattrs") {
@@ -77,12 +78,18 @@ export class ObjectWriter implements Disposable {
     this.#tmp = Dir.borrow(places.tmp, "tmp");
     this.#target = Dir.borrow(places.target, "objects");
     this.#shards = new Shards(this.#target);
-    this.#reader = new ObjectReader(places);
+    // What another process brings meanwhile is at worst written twice, and then it stays.
+    this.#reader = new ObjectReader(places, places.staging === undefined ? "see" : "ignore");
   }
 
-  /** Whether a content is there already, or in a parent repository. */
-  hasFile(checksum: Checksum): boolean {
-    return this.#reader.has(checksum, "file");
+  /** Whether a metadata object is there already, or in a parent repository. */
+  hasMetadata(checksum: Checksum, type: MetadataType): boolean {
+    return this.#reader.has(checksum, type);
+  }
+
+  /** Whether a content is there already, or in a parent repository; what is staged shows when it is linked or written. */
+  hasStoredFile(checksum: Checksum): boolean {
+    return this.#reader.hasStoredFile(checksum);
   }
 
   /** A metadata object, named by its checksum. Says whether it is new. */
@@ -219,9 +226,8 @@ export class ObjectWriter implements Disposable {
   linkFile(dir: Dir, name: ByteString, checksum: Checksum): "linked" | "reused" | undefined {
     if (this.mode !== "bare") {
       // Linking somebody else's file would leave the content in their hands.
-      const own = (this.#self ??= this.#who());
       const stat = dir.statOptional(name);
-      if (stat !== undefined && stat.uid !== own) return undefined;
+      if (stat !== undefined && stat.uid !== this.#places.uid) return undefined;
     }
     return this.#link(dir, name, checksum, objectName(checksum, "file", this.mode));
   }
@@ -233,8 +239,7 @@ export class ObjectWriter implements Disposable {
     type: MetadataType,
     stat: FileStat,
   ): "linked" | "reused" | undefined {
-    const own = (this.#self ??= this.#who());
-    if (stat.uid !== own) return undefined;
+    if (stat.uid !== this.#places.uid) return undefined;
     const name = objectName(checksum, type, this.mode);
     return this.#link(dir, name, checksum, name);
   }
@@ -248,11 +253,6 @@ export class ObjectWriter implements Disposable {
       if (NO_LINK.some((code) => isStoreError(error, code))) return undefined;
       throw error;
     }
-  }
-
-  #who(): number {
-    using probe = this.#tmp.tempFile();
-    return probe.file.stat().uid;
   }
 
   /**

@@ -50,7 +50,7 @@ async function importFile(
   checksum: Checksum,
   input: ImportFilesInput,
 ): Promise<ImportedFile> {
-  if (writer.hasFile(checksum)) return { how: "reused", size: 0, storedSize: 0 };
+  if (writer.hasStoredFile(checksum)) return { how: "reused", size: 0, storedSize: 0 };
   if (!input.trusted) {
     const problem = await verifyFile(from, checksum);
     if (problem !== undefined)

@@ -59,7 +59,8 @@ class LocalPull {
   readonly #into: Repo;
   readonly #options: PullLocalOptions;
   readonly #files = new Set<Checksum>();
-  #batch: Checksum[] = [];
+  /** Contents that are to be brought, by the first digit of their checksums: so a batch needs few of the directories. */
+  readonly #batches = new Map<string, Checksum[]>();
   readonly #running: Promise<ImportedFile[]>[] = [];
   readonly #trees = new Set<Checksum>();
   readonly #metas = new Set<Checksum>();
@@ -187,8 +188,7 @@ class LocalPull {
       for (const file of files.values()) {
         if (this.#files.has(file)) continue;
         this.#files.add(file);
-        this.#batch.push(file);
-        if (this.#batch.length === BATCH_FILES) this.#importBatch(transaction);
+        this.#addFile(transaction, file);
       }
       for (const { tree, meta } of dirs.values()) {
         this.#addMeta(transaction, meta);
@@ -227,11 +227,18 @@ class LocalPull {
     this.#counts.metadata++;
   }
 
+  #addFile(transaction: Transaction, checksum: Checksum): void {
+    const digit = checksum[0] as string;
+    const batch = this.#batches.get(digit);
+    if (batch === undefined) this.#batches.set(digit, [checksum]);
+    else if (batch.push(checksum) >= BATCH_FILES) {
+      this.#batches.delete(digit);
+      this.#importBatch(transaction, batch);
+    }
+  }
+
   /** Gives a batch of contents to a worker, which goes on while trees are being walked. */
-  #importBatch(transaction: Transaction): void {
-    const checksums = this.#batch;
-    if (checksums.length === 0) return;
-    this.#batch = [];
+  #importBatch(transaction: Transaction, checksums: readonly Checksum[]): void {
     const { signal } = this.#options;
     const running = this.#into.pool.run(
       importFiles,
@@ -250,7 +257,9 @@ class LocalPull {
   }
 
   async #finishFiles(transaction: Transaction): Promise<void> {
-    this.#importBatch(transaction);
+    const rest = [...this.#batches.values()].flat().sort();
+    for (let at = 0; at < rest.length; at += BATCH_FILES)
+      this.#importBatch(transaction, rest.slice(at, at + BATCH_FILES));
     for (const running of this.#running) {
       for (const { how, size, storedSize } of await running) {
         if (how === "reused") continue;

@@ -5,7 +5,7 @@ import type { Checksum } from "../format/checksum.ts";
 import { type Commit, encodeCommit } from "../format/commit.ts";
 import { type Dirtree, encodeDirtree } from "../format/dirtree.ts";
 import { encodeDirmeta, type FileInfo } from "../format/file-info.ts";
-import { type HashedType, objectName } from "../format/object-type.ts";
+import type { HashedType } from "../format/object-type.ts";
 import { type Dict, gvariant } from "../gvariant/index.ts";
 import { removeObject } from "../objects/remove.ts";
 import { ObjectReader } from "../objects/reader.ts";
@@ -80,17 +80,19 @@ export class Transaction implements AsyncDisposable {
     this.#signal = options.signal;
     this.#sync = options.fsync ?? repo.config.fsync;
     const own = options.perObjectFsync ?? repo.config.perObjectFsync;
+    using probe = tmp.tempFile();
+    const { uid } = probe.file.stat();
     this.places = {
       ...repo.places(staging?.dir),
       tmp: tmp.fd,
       target: staging?.dir.fd ?? repo.objects.fd,
       sync: this.#sync && own ? "data-and-directories" : "none",
       zlibLevel: repo.config.zlibLevel,
+      uid,
     };
     this.#writer = new ObjectWriter(this.places);
-    // Whoever owns what we make is who we are; root may use the blocks that are kept for root.
-    using probe = tmp.tempFile();
-    this.#space = new FreeSpace(repo.config.minFreeSpace, repo.objects.info(), probe.file.stat().uid === 0);
+    // Root may use the blocks that are kept for root.
+    this.#space = new FreeSpace(repo.config.minFreeSpace, repo.objects.info(), uid === 0);
   }
 
   /** @internal See `Repo.begin`. */
@@ -171,13 +173,12 @@ export class Transaction implements AsyncDisposable {
   importMetadata(from: Repo, checksum: Checksum, type: HashedType, bytes: Uint8Array): boolean {
     this.#lifetime.assertOpen();
     this.#stats.metadataTotal++;
-    if (this.reader.has(checksum, type)) return false;
-    using shard = from.objects.openDirOptional(checksum.slice(0, 2) as ByteString);
-    const stat = shard?.statOptional(objectName(checksum, type, from.mode));
+    if (this.#writer.hasMetadata(checksum, type)) return false;
+    const found = from.reader.findMetadata(checksum, type);
     const linked =
-      shard === undefined || stat?.type !== "regular"
-        ? undefined
-        : this.#writer.linkMetadata(shard, checksum, type, stat);
+      found?.stat.type === "regular"
+        ? this.#writer.linkMetadata(found.dir, checksum, type, found.stat)
+        : undefined;
     if (linked === undefined) this.#writer.putMetadata(type, checksum, bytes);
     if (type === "commit") removeObject(this.repo.objects, checksum, "tombstone-commit", this.repo.mode);
     this.#stats.metadataWritten++;
@@ -259,8 +260,6 @@ export class Transaction implements AsyncDisposable {
       .filter(({ type }) => type === "directory")
       .map(({ name }) => name);
     const late = await moveShards(this.repo, staging, shards);
-    // New directories have names of their own to be kept.
-    if (shards.length > 0) this.repo.objects.sync();
     // Detached metadata before its commit: who sees the commit may ask for it.
     late.sort((a, b) => Number(b.replace) - Number(a.replace));
     for (const { shard, name, replace } of late) {
