@@ -1,13 +1,15 @@
 // Images and layers out of the store, as the real library does it: records first, files put away under the locks, and
 // removed after the locks were given up.
 
-import { crashPoint, utf8 } from "@bootc-store/core";
+import { crashPoint, isStoreError, utf8 } from "@bootc-store/core";
 
 import { Cleanup } from "./cleanup.ts";
 import { containersStorageErrors } from "./errors.ts";
 import type { ImageRecord } from "./format/images-json.ts";
 import { removeIncomplete, takeLayers } from "./layers-write.ts";
+import type { StorePlaces } from "./places.ts";
 import type { StoreRoot } from "./ports/layer-source.ts";
+import { undo } from "./undo.ts";
 import type { Change } from "./change.ts";
 
 const ALL = ["layers", "images", "containers"] as const;
@@ -35,20 +37,40 @@ export async function deleteImages(
     await removeIncomplete(places, change);
     const mounted = await records.mountpoints(signal);
     const deleted: DeletedImage[] = [];
-    for (const image of select(change)) {
-      assertUnused(change, image);
+    const selected = select(change);
+    for (const image of selected) assertUnused(change, image);
+    for (const image of selected) {
       const layers = layersToRemove(change, image);
       const busy = mounted.find(({ id }) => layers.includes(id));
       if (busy !== undefined) throw inUse(busy.id, "layer is mounted");
       deleted.push({ id: image.id, layers });
       if (options.test === true) continue;
-      change.saveImages(change.images.records.filter((record) => record.id !== image.id));
-      crashPoint("containers-storage/delete-image/after-record");
-      places.dir("images").removeAll(utf8(image.id));
-      if (layers.length > 0) removed.use(await takeLayers(places, change, layers));
+      const before = change.images.records;
+      try {
+        change.saveImages(before.filter((record) => record.id !== image.id));
+        crashPoint("containers-storage/delete-image/after-record");
+        if (layers.length > 0) removed.use(await takeLayers(places, change, layers));
+      } catch (error) {
+        await undo(error, () => change.saveImages(before));
+      }
+      crashPoint("containers-storage/delete-image/after-layers");
+      removeItems(places, image.id);
     }
     return deleted;
   });
+}
+
+/** The items of an image that is gone: what stays of them is garbage, and no reason to say that the image is still there. */
+function removeItems(places: StorePlaces, id: string): void {
+  try {
+    places.dir("images").removeAll(utf8(id));
+  } catch (error) {
+    if (!isStoreError(error)) throw error;
+    places.log.log("warn", `items of a removed image stay until the next gc: ${error.message}`, {
+      image: id,
+      code: error.code,
+    });
+  }
 }
 
 /** Removes one layer. Throws `containers-storage/layer-in-use`, `layer-not-found`. */
@@ -88,7 +110,7 @@ export async function removeUnchecked(
     const { image, layer } = what;
     if (image !== undefined) {
       change.saveImages(change.images.records.filter(({ id }) => id !== image));
-      places.dir("images").removeAll(utf8(image));
+      removeItems(places, image);
     }
     if (layer === undefined || change.layers.get(layer) === undefined) return;
     const mounted = await records.mountpoints(signal);

@@ -9,9 +9,15 @@ import { containersStorageErrors } from "./errors.ts";
 import type { Compression, LayerRecord } from "./format/layers-json.ts";
 import { COMPRESSIONS, defined, isIncomplete } from "./format/layers-json.ts";
 import { timeNow } from "./format/record.ts";
-import { StagingDir } from "./locks/staging.ts";
+import type { StagingDir } from "./locks/staging.ts";
 import { type AppliedLayer, applyLayer, type ApplyOptions } from "./overlay/apply.ts";
-import { makeLayerDir, putAwayLayer, removeLayerFiles } from "./overlay/layer-dir.ts";
+import {
+  makeLayerDir,
+  type Move,
+  putAwayLayer,
+  removeLayerFiles,
+  takeBackMoves,
+} from "./overlay/layer-dir.ts";
 import { undo } from "./undo.ts";
 import { TarSplitWriter } from "./overlay/tar-split-writer.ts";
 import type { StorePlaces } from "./places.ts";
@@ -42,8 +48,8 @@ export class StagedLayer implements Disposable {
 
   static async create(places: StorePlaces, layer: Layer, options: ApplyOptions): Promise<StagedLayer> {
     using stack = new Cleanup();
-    const split = stack.use(StagingDir.create(places.subdir("layers", "tmp", 0o700)));
-    const content = stack.use(StagingDir.create(places.subdir("content", "tempdirs", 0o700)));
+    const split = stack.use(places.staging("layers"));
+    const content = stack.use(places.staging("content"));
     content.dir.makeDir(ADDITION, 0o755);
     content.dir.setMode(ADDITION, BASE_MODE);
     using diff = content.dir.openDir(ADDITION);
@@ -232,7 +238,10 @@ export async function putAwayLayers(
   void removed;
 }
 
-/** {@link putAwayLayers}, with the removal left to whoever disposes of the result. */
+/**
+ * {@link putAwayLayers}, with the removal left to whoever disposes of the result. After an error everything is at its place
+ * again.
+ */
 export async function takeLayers(
   places: StorePlaces,
   change: Change,
@@ -246,15 +255,23 @@ export async function takeLayers(
       ? { ...record, flags: { ...record.flags, incomplete: true } }
       : record,
   );
-  if (marked.some((record, at) => record !== before[at])) await change.saveLayers(marked);
-  crashPoint("containers-storage/delete-layer/after-incomplete-record");
-  const split = stack.use(StagingDir.create(places.subdir("layers", "tmp", 0o700)));
-  const content = stack.use(StagingDir.create(places.subdir("content", "tempdirs", 0o700)));
-  for (const id of ids) {
-    putAwayLayer(places, id, content.dir, split.dir);
-    crashPoint("containers-storage/delete-layer/after-files");
+  const moves: Move[] = [];
+  try {
+    if (marked.some((record, at) => record !== before[at])) await change.saveLayers(marked);
+    crashPoint("containers-storage/delete-layer/after-incomplete-record");
+    const split = stack.use(places.staging("layers"));
+    const content = stack.use(places.staging("content"));
+    for (const id of ids) {
+      putAwayLayer(places, id, content.dir, split.dir, moves);
+      crashPoint("containers-storage/delete-layer/after-files");
+    }
+    await change.saveLayers(marked.filter((record) => !gone.has(record.id)));
+  } catch (error) {
+    await undo(error, async () => {
+      takeBackMoves(moves);
+      await change.saveLayers(before);
+    });
   }
-  await change.saveLayers(change.layers.all.filter((record) => !gone.has(record.id)));
   crashPoint("containers-storage/delete-layer/after-record");
   return stack.move();
 }

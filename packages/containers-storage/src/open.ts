@@ -1,4 +1,4 @@
-import { utf8 } from "@bootc-store/core";
+import { type Log, utf8 } from "@bootc-store/core";
 import type { Dir, Pool } from "@bootc-store/linux";
 
 import { Cleanup } from "./cleanup.ts";
@@ -12,6 +12,7 @@ export interface OpenReferenceOptions {
   readonly environment: StorageEnvironment;
   readonly readOnly?: boolean;
   readonly pool?: Pool;
+  readonly log?: Log;
 }
 
 /**
@@ -23,7 +24,7 @@ export function openReferencedStore(
   reference: StoreReference,
   options: OpenReferenceOptions,
 ): ContainersStorage {
-  const { environment, readOnly = false, pool } = options;
+  const { environment, readOnly = false, pool, log } = options;
   const { driver, graphRoot, runRoot, additionalStores } = resolveStore(reference, environment);
   using opened = new Cleanup();
   const open = (path: string, make: boolean): Dir => {
@@ -46,6 +47,7 @@ export function openReferencedStore(
     readOnly,
     ...(driver === undefined ? {} : { driver: knownDriver(driver) }),
     ...(pool === undefined ? {} : { pool }),
+    ...(log === undefined ? {} : { log }),
   } as const;
   const store =
     readOnly || driver === "vfs"

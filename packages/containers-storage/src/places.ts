@@ -1,7 +1,8 @@
-import { type ByteString, isStoreError, Lifetime, utf8 } from "@bootc-store/core";
+import { type ByteString, isStoreError, Lifetime, type Log, silentLog, utf8 } from "@bootc-store/core";
 import type { Dir } from "@bootc-store/linux";
 
 import { containersStorageErrors } from "./errors.ts";
+import { StagingDir } from "./locks/staging.ts";
 
 /** Drivers that can be read; only overlay can be written. */
 export type Driver = "overlay" | "vfs";
@@ -17,6 +18,8 @@ export class StorePlaces implements Disposable {
   readonly readOnly: boolean;
   readonly graphRoot: Dir;
   readonly runRoot: Dir | undefined;
+  /** Hears of what could not be done and does not matter to whoever asked. */
+  readonly log: Log;
   readonly #dirs = new Map<string, Dir>();
   readonly #lifetime = new Lifetime("store");
 
@@ -26,7 +29,9 @@ export class StorePlaces implements Disposable {
     readonly graphRoot: Dir;
     readonly runRoot: Dir | undefined;
     readonly readOnly: boolean;
+    readonly log?: Log | undefined;
   }) {
+    this.log = options.log ?? silentLog;
     this.driver = options.driver;
     this.graphRoot = options.graphRoot;
     this.runRoot = options.runRoot;
@@ -78,6 +83,11 @@ export class StorePlaces implements Disposable {
     const dir = parent.openDir(utf8(name));
     this.#dirs.set(key, dir);
     return dir;
+  }
+
+  /** A staging directory for a layer's content, or for its tar-split and items. */
+  staging(part: "content" | "layers"): StagingDir {
+    return StagingDir.create(this.subdir(part, part === "content" ? "tempdirs" : "tmp", 0o700), this.log);
   }
 
   /** The layer's own files: with overlay a directory that has `diff` in it, with vfs the diff itself. */

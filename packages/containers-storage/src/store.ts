@@ -26,7 +26,14 @@ import type {
   WrittenLayer,
   AdoptOptions,
 } from "@bootc-store/backend";
-import { type Digest, type Finding, type OperationOptions, throwIfAborted, utf8 } from "@bootc-store/core";
+import {
+  type Digest,
+  type Finding,
+  type Log,
+  type OperationOptions,
+  throwIfAborted,
+  utf8,
+} from "@bootc-store/core";
 import { createPool, type Dir, type Pool } from "@bootc-store/linux";
 import type { ExactDocument } from "@bootc-store/oci";
 import { mergeTrees, overlayRules, type Tree } from "@bootc-store/tree";
@@ -69,6 +76,8 @@ export interface OpenStoreOptions {
   /** Other graph roots, which are read after this one and never written. Taken over. */
   readonly additional?: readonly Dir[];
   readonly readOnly?: boolean;
+  /** Hears of what could not be cleaned up and stays until somebody opens the store, and the like. */
+  readonly log?: Log;
   /** Workers for layers; the caller's. Without one everything is done on this thread. */
   readonly pool?: Pool;
 }
@@ -123,7 +132,13 @@ export class ContainersStorage
     }
     const readOnly = options.readOnly === true || driver !== "overlay";
     const root = (graphRoot: Dir, runRoot: Dir | undefined, isReadOnly: boolean): StoreRoot => {
-      const places = new StorePlaces({ driver, graphRoot, runRoot, readOnly: isReadOnly });
+      const places = new StorePlaces({
+        driver,
+        graphRoot,
+        runRoot,
+        readOnly: isReadOnly,
+        log: options.log,
+      });
       return { places, records: new Records(places) };
     };
     const primary = root(options.graphRoot, options.runRoot, readOnly);

@@ -70,16 +70,26 @@ async function prepare(path: string): Promise<void> {
 describe.skipIf(missing !== undefined)(
   `calls that fail${missing === undefined ? "" : ` (${missing})`}`,
   () => {
-    test.each(["EIO", "ENOSPC"] as const)(
-      "%s at each call of a pull: an error that names it, and the store as before",
-      async (errno) => {
+    test.each([
+      ["EIO", "pull"],
+      ["ENOSPC", "pull"],
+      ["EIO", "delete"],
+      ["ENOSPC", "delete"],
+    ] as const)(
+      "%s at each call of a %s: an error that names it, and the store as before",
+      async (errno, action) => {
         await using scratch = lab.scratch();
         const from = join(scratch.path, "from");
         await prepare(from);
+        const args = action === "pull" ? ["pull", LAYOUT, NAME] : ["delete", NAME];
+        if (action === "delete") {
+          await using store = openStore(pathsIn(from));
+          await store.writeImage(layoutImage(LAYOUT), { names: [NAME] });
+        }
         const count = join(scratch.path, "count");
         execFileSync("cp", ["-a", from, count]);
         const traced = await traceCalls({
-          command: program(pathsIn(count), "pull", LAYOUT, NAME),
+          command: program(pathsIn(count), ...args),
           below: count,
         });
         expect(traced.result.code).toBe(0);
@@ -92,7 +102,7 @@ describe.skipIf(missing !== undefined)(
           const own = pathsIn(one);
           const before = contents(own);
           const failed = await failSyscall({
-            command: program(own, "pull", LAYOUT, NAME),
+            command: program(own, ...args),
             below: one,
             call: [...new Set(traced.calls.map(({ call }) => call))],
             errno,
@@ -103,7 +113,7 @@ describe.skipIf(missing !== undefined)(
           // What comes after all is done may be passed over; everything else is an error.
           if (code === 0) {
             await using store = openStore(own);
-            expect([what, (await store.images()).length]).toEqual([what, 2]);
+            expect([what, (await store.images()).length]).toEqual([what, action === "pull" ? 2 : 1]);
           } else {
             failures++;
             expect([what, errorText]).toEqual([what, expect.stringContaining(errno)]);
@@ -111,8 +121,8 @@ describe.skipIf(missing !== undefined)(
           }
           await expectSound(own, what);
         }
-        expect(failures).toBeGreaterThan(3);
-        console.log(`${failures} calls of ${total} failed with ${errno}`);
+        expect(failures).toBeGreaterThan(action === "pull" ? 3 : 0);
+        console.log(`${failures} calls of ${total} of a ${action} failed with ${errno}`);
       },
       3_600_000,
     );

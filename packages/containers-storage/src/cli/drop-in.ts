@@ -104,7 +104,7 @@ async function dispatch(context: DropInContext): Promise<number> {
           ...(driver === undefined ? {} : { driver }),
         };
   const { graphRoot, runRoot } = resolveStore(reference, environment);
-  await using store = openReferencedStore(reference, { environment, pool: context.pool() });
+  await using store = openReferencedStore(reference, { environment, pool: context.pool(), log: context.log });
   return await command.run({
     store,
     context,

@@ -4,7 +4,7 @@
 
 import { randomInt } from "node:crypto";
 
-import { isStoreError, Lifetime, utf8 } from "@bootc-store/core";
+import { isStoreError, Lifetime, type Log, utf8 } from "@bootc-store/core";
 import { type Dir, type Lock, sameFile } from "@bootc-store/linux";
 
 import { containersStorageErrors } from "../errors.ts";
@@ -15,11 +15,13 @@ export class StagingDir implements Disposable {
   readonly #parent: Dir;
   readonly #suffix: string;
   readonly #lock: Lock;
+  readonly #log: Log;
   readonly #lifetime = new Lifetime("staging directory");
   /** The directory itself. */
   readonly dir: Dir;
 
-  private constructor(parent: Dir, suffix: string, lock: Lock, dir: Dir) {
+  private constructor(parent: Dir, suffix: string, lock: Lock, dir: Dir, log: Log) {
+    this.#log = log;
     this.#parent = parent;
     this.#suffix = suffix;
     this.#lock = lock;
@@ -27,7 +29,7 @@ export class StagingDir implements Disposable {
   }
 
   /** @param parent `overlay-layers/tmp` or `overlay/tempdirs`; it must stay open as long. */
-  static create(parent: Dir): StagingDir {
+  static create(parent: Dir, log: Log): StagingDir {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const suffix = String(randomInt(2 ** 47));
       const lockName = utf8(`lock-${suffix}`);
@@ -42,7 +44,7 @@ export class StagingDir implements Disposable {
       try {
         const name = utf8(`temp-dir-${suffix}`);
         parent.makeDir(name, 0o700);
-        return new StagingDir(parent, suffix, lock, parent.openDir(name));
+        return new StagingDir(parent, suffix, lock, parent.openDir(name), log);
       } catch (error) {
         parent.removeOptional(lockName);
         lock[Symbol.dispose]();
@@ -67,6 +69,10 @@ export class StagingDir implements Disposable {
       this.#parent.removeOptional(utf8(`lock-${this.#suffix}`));
     } catch (error) {
       if (!isStoreError(error)) throw error;
+      this.#log.log("warn", `a staging directory stays until somebody opens the store: ${error.message}`, {
+        path: `${this.#parent.label}/temp-dir-${this.#suffix}`,
+        code: error.code,
+      });
     } finally {
       this.#lock[Symbol.dispose]();
     }

@@ -119,20 +119,46 @@ function removeLeftover(content: Dir, links: Dir, id: string): void {
  * slow removal happens after the locks have been given up. What is not there is passed over.
  * @param contentStaging a staging directory in `overlay/tempdirs`
  * @param layersStaging one in `overlay-layers/tmp`
+ * @param moves gets what was moved, also where an error ends it
  */
-export function putAwayLayer(places: StorePlaces, id: string, contentStaging: Dir, layersStaging: Dir): void {
+export function putAwayLayer(
+  places: StorePlaces,
+  id: string,
+  contentStaging: Dir,
+  layersStaging: Dir,
+  moves: Move[],
+): void {
   const content = places.dir("content");
-  const link = readLink(content, id);
-  if (link !== undefined) {
-    using links = content.openDirOptional(utf8("l"));
-    if (links !== undefined)
-      move(links, utf8(link), contentStaging, utf8(`${nextNumber(contentStaging)}-${link}`));
-  }
-  move(content, utf8(id), contentStaging, utf8(`${nextNumber(contentStaging)}-${id}`));
   const layers = places.dir("layers");
-  const split = `${id}.tar-split.gz`;
-  move(layers, utf8(split), layersStaging, utf8(`${nextNumber(layersStaging)}-${split}`));
-  move(layers, utf8(id), layersStaging, utf8(`${nextNumber(layersStaging)}-${id}`));
+  const move = (from: Dir, name: string, to: Dir): void => {
+    const old = utf8(name);
+    const now = utf8(`${to.list().length}-${name}`);
+    try {
+      from.rename(old, now, { to });
+    } catch (error) {
+      if (isStoreError(error, "linux/not-found")) return;
+      throw error;
+    }
+    moves.push({ from, old, to, now });
+  };
+  const link = readLink(content, id);
+  if (link !== undefined) move(places.subdir("content", "l", 0o755), link, contentStaging);
+  move(content, id, contentStaging);
+  move(layers, `${id}.tar-split.gz`, layersStaging);
+  move(layers, id, layersStaging);
+}
+
+/** Something that was put away: what it was called, and where it is now. */
+export interface Move {
+  readonly from: Dir;
+  readonly old: ByteString;
+  readonly to: Dir;
+  readonly now: ByteString;
+}
+
+/** Takes moves back, last first. */
+export function takeBackMoves(moves: readonly Move[]): void {
+  for (const { from, old, to, now } of moves.toReversed()) to.rename(now, old, { to: from });
 }
 
 /** Removes everything of a layer at its place, at once. What is not there is passed over. */
@@ -147,18 +173,6 @@ export function removeLayerFiles(places: StorePlaces, id: string): void {
   content.removeAll(utf8(id));
   layers.removeOptional(utf8(`${id}.tar-split.gz`));
   layers.removeAll(utf8(id));
-}
-
-function move(from: Dir, name: ByteString, to: Dir, newName: ByteString): void {
-  try {
-    from.rename(name, newName, { to });
-  } catch (error) {
-    if (!isStoreError(error, "linux/not-found")) throw error;
-  }
-}
-
-function nextNumber(dir: Dir): number {
-  return dir.list().length;
 }
 
 function writeText(dir: Dir, name: string, text: string): void {
