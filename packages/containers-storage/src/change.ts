@@ -92,11 +92,15 @@ export class Change {
     const lock = locked("containers", this.#locks.containers);
     const before = locked("containers", this.#containers);
     const next = shelve(records, before, newcomers);
-    if (!same(next.transient, before.transient)) {
-      // They have a lock of their own, in the run root.
+    const { containersIn } = this.#places;
+    const foreign = containersIn === "graph" ? (["transient"] as const) : (["stable", "volatile"] as const);
+    if (foreign.some((shelf) => !same(next[shelf], before[shelf]))) {
+      // The others have another lock, in the other root.
       throw containersStorageErrors.error(
         "feature-unsupported",
-        "containers of a transient store cannot be changed",
+        containersIn === "graph"
+          ? "a container of a transient store can be changed only where the store is opened as one"
+          : "a container that is not transient cannot be changed in a transient store",
       );
     }
     this.changed.add("containers");
@@ -105,6 +109,10 @@ export class Change {
     if (!same(next.stable, before.stable)) writeText(dir, CONTAINERS, printContainers(next.stable));
     if (!same(next.volatile, before.volatile))
       writeText(dir, VOLATILE_CONTAINERS, printContainers(next.volatile));
+    if (!same(next.transient, before.transient)) {
+      const run = this.#places.dir("containers", "run");
+      writeText(run, VOLATILE_CONTAINERS, printContainers(next.transient));
+    }
     this.#containers = next;
   }
 

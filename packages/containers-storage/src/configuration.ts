@@ -25,6 +25,10 @@ export interface StoreOptions {
   readonly runRoot: string;
   /** Graph roots to read besides. */
   readonly additionalStores: readonly string[];
+  /** Where images are, if apart. */
+  readonly imageStore?: string;
+  /** Whether containers are in the run root. */
+  readonly transient?: boolean;
 }
 
 const CONF_LIMIT = 1 << 20;
@@ -78,6 +82,8 @@ export function resolveStore(reference: StoreReference, environment: StorageEnvi
       environment.uid === 0 ? (conf.runRoot ?? defaultRunRoot(environment)) : defaultRunRoot(environment),
     additionalStores:
       options === undefined ? conf.additionalImageStores.values : additionalStoresOf(options.split(",")),
+    ...(conf.imageStore === undefined ? {} : { imageStore: conf.imageStore }),
+    ...(conf.transientStore === true ? { transient: true } : {}),
   };
 }
 
@@ -98,7 +104,6 @@ function additionalStoresOf(options: readonly string[]): string[] {
 }
 
 function refuseUnsupported(conf: StorageConf): void {
-  if (conf.imageStore !== undefined) throw unsupported("a split image store (imagestore)");
   if (conf.additionalLayerStores.values.length > 0) throw unsupported("additional layer stores");
   for (const [key, value] of conf.driverOptions) {
     if (/^overlay\.(?:mount_program|force_mask)$/.test(key) && value !== "") throw unsupported(key);

@@ -26,14 +26,16 @@ export interface CreateContainerOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Makes a container and its layer. Throws `containers-storage/image-not-found`, `container-id-taken`. */
+/** Makes a container and its layer. In a transient store every container is volatile, and in the run root. Throws `containers-storage/image-not-found`, `container-id-taken`. */
 export async function createContainer(
   root: StoreRoot,
   options: CreateContainerOptions,
 ): Promise<ContainerRecord> {
   const { places, records } = root;
   const { image, id = randomId(), names = [], metadata, signal } = options;
-  const shelf = options.volatile === true ? "volatile" : "stable";
+  const transient = places.containersIn === "run";
+  const volatile = transient || options.volatile === true;
+  const shelf = transient ? "transient" : volatile ? "volatile" : "stable";
   return await records.change(ALL, signal, async (change) => {
     await removeIncomplete(places, change);
     const found = image === undefined ? undefined : change.images.get(image);
@@ -63,7 +65,7 @@ export async function createContainer(
       flags: {
         MountLabel: "",
         ProcessLabel: "",
-        ...(options.volatile === true ? { Volatile: true } : {}),
+        ...(volatile ? { Volatile: true } : {}),
       },
       unknown: {},
     };

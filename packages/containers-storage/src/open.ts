@@ -13,6 +13,9 @@ export interface OpenReferenceOptions {
   readonly readOnly?: boolean;
   readonly pool?: Pool;
   readonly log?: Log;
+  /** In place of what the configuration says. */
+  readonly imageStore?: string;
+  readonly transient?: boolean;
 }
 
 /**
@@ -25,7 +28,10 @@ export function openReferencedStore(
   options: OpenReferenceOptions,
 ): ContainersStorage {
   const { environment, readOnly = false, pool, log } = options;
-  const { driver, graphRoot, runRoot, additionalStores } = resolveStore(reference, environment);
+  const resolved = resolveStore(reference, environment);
+  const { driver, graphRoot, runRoot, additionalStores } = resolved;
+  const imageStore = options.imageStore ?? resolved.imageStore;
+  const transient = options.transient ?? resolved.transient === true;
   using opened = new Cleanup();
   const open = (path: string, make: boolean): Dir => {
     const name = utf8(path.replace(/^\/+/, "").replace(/\/+$/, "").replaceAll(/\/+/g, "/"));
@@ -45,12 +51,14 @@ export function openReferencedStore(
     ...(readOnly ? {} : { runRoot: open(runRoot, true) }),
     additional: additionalStores.map((path) => open(path, false)),
     readOnly,
+    ...(imageStore === undefined ? {} : { imageStore: open(imageStore, false) }),
+    ...(transient ? { transient } : {}),
     ...(driver === undefined ? {} : { driver: knownDriver(driver) }),
     ...(pool === undefined ? {} : { pool }),
     ...(log === undefined ? {} : { log }),
   } as const;
   const store =
-    readOnly || driver === "vfs"
+    readOnly || driver === "vfs" || imageStore !== undefined
       ? ContainersStorage.open(settings)
       : ContainersStorage.ensure(settings).store;
   opened.move();

@@ -1,5 +1,5 @@
 import { type ByteString, isStoreError, Lifetime, type Log, silentLog, utf8 } from "@bootc-store/core";
-import type { Dir } from "@bootc-store/linux";
+import type { Dir, File } from "@bootc-store/linux";
 
 import { containersStorageErrors } from "./errors.ts";
 import { StagingDir } from "./locks/staging.ts";
@@ -20,6 +20,10 @@ export class StorePlaces implements Disposable {
   readonly runRoot: Dir | undefined;
   /** Hears of what could not be done and does not matter to whoever asked. */
   readonly log: Log;
+  /** Where containers have their lock and their records: the graph root, or for a transient store the run root. */
+  readonly containersIn: "graph" | "run";
+  readonly #tarSplits: Dir | undefined;
+  readonly #readOnlyWhy: string;
   readonly #dirs = new Map<string, Dir>();
   readonly #lifetime = new Lifetime("store");
 
@@ -30,7 +34,14 @@ export class StorePlaces implements Disposable {
     readonly runRoot: Dir | undefined;
     readonly readOnly: boolean;
     readonly log?: Log | undefined;
+    readonly transient?: boolean | undefined;
+    /** Where tar-splits are, if not in the directory of the layers' index: with a split image store in the graph root. */
+    readonly tarSplits?: Dir | undefined;
+    readonly readOnlyWhy?: string | undefined;
   }) {
+    this.containersIn = options.transient === true ? "run" : "graph";
+    this.#tarSplits = options.tarSplits;
+    this.#readOnlyWhy = options.readOnlyWhy ?? "the store was opened for reading only";
     this.log = options.log ?? silentLog;
     this.driver = options.driver;
     this.graphRoot = options.graphRoot;
@@ -73,6 +84,17 @@ export class StorePlaces implements Disposable {
     throw containersStorageErrors.error("store-not-found", `${this.nameOf(part)} went while it was opened`);
   }
 
+  /** A layer's tar-split, open for reading. */
+  openTarSplit(id: string): File | undefined {
+    const dir = this.#tarSplits ?? this.dirOptional("layers");
+    return dir?.openFileOptional(utf8(`${id}.tar-split.gz`));
+  }
+
+  hasTarSplit(id: string): boolean {
+    const dir = this.#tarSplits ?? this.dirOptional("layers");
+    return dir?.statOptional(utf8(`${id}.tar-split.gz`)) !== undefined;
+  }
+
   /** A directory in a part that is made where it is missing, such as `l`, `tmp` and `tempdirs`. */
   subdir(part: Part, name: string, mode: number): Dir {
     const key = `graph/${part}/${name}`;
@@ -102,7 +124,7 @@ export class StorePlaces implements Disposable {
 
   requireWritable(): void {
     if (this.readOnly) {
-      throw containersStorageErrors.error("store-read-only", "the store was opened for reading only");
+      throw containersStorageErrors.error("store-read-only", this.#readOnlyWhy);
     }
     if (this.driver !== "overlay") {
       throw containersStorageErrors.error(
@@ -115,6 +137,7 @@ export class StorePlaces implements Disposable {
   [Symbol.dispose](): void {
     if (!this.#lifetime.end()) return;
     for (const dir of this.#dirs.values()) dir[Symbol.dispose]();
+    this.#tarSplits?.[Symbol.dispose]();
     this.runRoot?.[Symbol.dispose]();
     this.graphRoot[Symbol.dispose]();
   }

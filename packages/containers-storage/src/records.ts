@@ -100,7 +100,9 @@ export class Records {
     try {
       for (const index of ["layers", "images", "containers"] as const) {
         if (!indexes.includes(index)) continue;
-        locks[index] = await this.#lockOf(index, this.#places.dir(index)).exclusive(signal);
+        locks[index] = await this.#lockOf(index, this.#places.dir(index, this.#rootOf(index))).exclusive(
+          signal,
+        );
       }
       const change = new Change(
         this.#places,
@@ -128,10 +130,14 @@ export class Records {
     load: (held: HeldLock | undefined) => T | Promise<T>,
   ): Promise<T> {
     throwIfAborted(signal);
-    const dir = this.#places.dirOptional(index);
+    const dir = this.#places.dirOptional(index, this.#rootOf(index));
     if (dir === undefined) return await load(undefined);
     using held = await this.#lockOf(index, dir).shared(signal);
     return await load(held);
+  }
+
+  #rootOf(index: Index): "graph" | "run" {
+    return index === "containers" ? this.#places.containersIn : "graph";
   }
 
   #lockOf(index: Part, dir: Dir): StoreLock {

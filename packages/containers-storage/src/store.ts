@@ -75,6 +75,10 @@ export interface OpenStoreOptions {
   readonly driver?: Driver;
   /** Other graph roots, which are read after this one and never written. Taken over. */
   readonly additional?: readonly Dir[];
+  /** Where images and their layers are, if they are kept apart. Taken over. Such a store is only read. */
+  readonly imageStore?: Dir;
+  /** Containers have their records in the run root, and do not outlive a boot. */
+  readonly transient?: boolean;
   readonly readOnly?: boolean;
   /** Hears of what could not be cleaned up and stays until somebody opens the store, and the like. */
   readonly log?: Log;
@@ -130,7 +134,8 @@ export class ContainersStorage
     if (driver === undefined) {
       throw containersStorageErrors.error("store-not-found", "the directory is not a graph root");
     }
-    const readOnly = options.readOnly === true || driver !== "overlay";
+    const { imageStore } = options;
+    const readOnly = options.readOnly === true || driver !== "overlay" || imageStore !== undefined;
     const root = (graphRoot: Dir, runRoot: Dir | undefined, isReadOnly: boolean): StoreRoot => {
       const places = new StorePlaces({
         driver,
@@ -138,11 +143,24 @@ export class ContainersStorage
         runRoot,
         readOnly: isReadOnly,
         log: options.log,
+        transient: options.transient,
+        readOnlyWhy: imageStore === undefined ? undefined : "a store with a split image store is only read",
       });
       return { places, records: new Records(places) };
     };
     const primary = root(options.graphRoot, options.runRoot, readOnly);
     const additional = (options.additional ?? []).map((dir) => root(dir, undefined, true));
+    if (imageStore !== undefined) {
+      const tarSplits = primary.places.dirOptional("layers")?.duplicate();
+      const places = new StorePlaces({
+        driver,
+        graphRoot: imageStore,
+        runRoot: undefined,
+        readOnly: true,
+        tarSplits,
+      });
+      additional.unshift({ places, records: new Records(places) });
+    }
     return new ContainersStorage(primary, additional, { ...options, readOnly });
   }
 
@@ -393,8 +411,8 @@ export class ContainersStorage
   async openLayer(diffId: Digest, options?: OperationOptions): Promise<Layer | undefined> {
     for (const root of this.#roots) {
       for (const record of (await root.records.layers(options?.signal)).withDiff(diffId)) {
-        const split = root.places.dir("layers").statOptional(utf8(`${record.id}.tar-split.gz`));
-        if (split !== undefined) return openLayerRecord(root, record);
+        const split = root.places.hasTarSplit(record.id);
+        if (split) return openLayerRecord(root, record);
       }
     }
     return undefined;

@@ -104,6 +104,15 @@ describe("storage.conf", () => {
     root[Symbol.dispose]();
   });
 
+  test("a split image store and a transient one are said", async () => {
+    await using scratch = lab.scratch();
+    const environment = host(scratch.path, {
+      "etc/containers/storage.conf": '[storage]\nimagestore="/i"\ntransient_store=true\n',
+    });
+    expect(resolveStore({ options: [] }, environment)).toMatchObject({ imageStore: "/i", transient: true });
+    environment.root[Symbol.dispose]();
+  });
+
   test("a user has a store at home", async () => {
     await using scratch = lab.scratch();
     const environment = host(
@@ -123,7 +132,6 @@ describe("storage.conf", () => {
     ["x", "conf-invalid"],
     ["storage=1", "conf-invalid"],
     ["[storage]\ndriver=1", "conf-invalid"],
-    ['[storage]\nimagestore="/i"', "feature-unsupported"],
     ['[storage.options]\nadditionallayerstores=["/l:ref"]', "feature-unsupported"],
     ['[storage.options.overlay]\nmount_program="/usr/bin/fuse-overlayfs"', "feature-unsupported"],
   ])("%j is refused", async (text, code) => {

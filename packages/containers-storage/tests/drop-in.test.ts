@@ -8,14 +8,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
-import type { DropInContext } from "@bootc-store/backend/command";
-import { silentLog, utf8 } from "@bootc-store/core";
 import { openLab } from "@bootc-store/lab";
-import { createPool, Dir } from "@bootc-store/linux";
 import { afterAll, describe, expect, test } from "vitest";
 
-import { containersStorageDropIn } from "../src/cli/drop-in.ts";
 import { layoutImage, sha256 } from "./helpers/layout.ts";
+import { ours, type Said } from "./helpers/stand-in.ts";
 import { openStore, pathsIn, type StorePaths } from "./helpers/store.ts";
 import { tar } from "./helpers/tar.ts";
 
@@ -29,60 +26,6 @@ const lab = openLab();
 const missing = lab.missing({ root: true, peers: ["containers-storage"] });
 const peer = lab.peers["containers-storage"];
 afterAll(() => lab.close());
-
-interface Said {
-  readonly out: string;
-  readonly err: string;
-  readonly code: number;
-}
-
-async function ours(
-  paths: StorePaths,
-  args: readonly string[],
-  input = "",
-): Promise<Said & { readonly bytes: Buffer }> {
-  const pool = createPool({ size: 0 });
-  const opened: Dir[] = [];
-  const out: Uint8Array[] = [];
-  let err = "";
-  const open = (path: string): Dir => {
-    const dir = Dir.openHost(utf8(path));
-    opened.push(dir);
-    return dir;
-  };
-  const context: DropInContext = {
-    argv: [...paths.cli, ...args],
-    env: {},
-    log: silentLog,
-    signal: new AbortController().signal,
-    cwd: "/",
-    stdin: (async function* () {
-      yield Buffer.from(input);
-    })(),
-    pool: () => pool,
-    openDir: open,
-    ensureDir: open,
-    openImage: () => {
-      throw new Error("no command here opens an image");
-    },
-    output: () => {
-      throw new Error("a stand-in has its own output");
-    },
-    setExitCode: () => undefined,
-    openSource: async () => undefined,
-    async writeOut(data) {
-      out.push(typeof data === "string" ? Buffer.from(data) : data);
-    },
-    async writeErr(data) {
-      err += typeof data === "string" ? data : Buffer.from(data).toString();
-    },
-  };
-  const code = await containersStorageDropIn.run(context);
-  for (const dir of opened) dir[Symbol.dispose]();
-  await pool[Symbol.asyncDispose]();
-  const bytes = Buffer.concat(out);
-  return { out: bytes.toString(), err, code, bytes };
-}
 
 async function applied(paths: StorePaths, to: string, layer: Buffer): Promise<Said> {
   const file = join(paths.root, "../applied.tar");
@@ -199,28 +142,28 @@ const SESSION: readonly (readonly string[])[] = [
   ["check", "-m", "xx"],
   ["check", "-m", "1h30m"],
   ["gc"],
-  ["create-container", "-n", "c1", "-m", "said", NAME],
-  ["create-container", "-j", "-n", "c2", NAME],
+  ["create-container", "-n", "ctr1", "-m", "said", NAME],
+  ["create-container", "-j", "-n", "ctr2", NAME],
   ["create-container", "-n", "bare", ""],
   ["create-container", "-n", "gone", "--volatile", NAME],
   ["create-container", "nope"],
-  ["create-container", "-n", "c1", NAME],
+  ["create-container", "-n", "ctr1", NAME],
   ["create-container", L3],
   ["containers"],
   ["containers", "-j"],
-  ["metadata", "c1"],
-  ["mount", "c1"],
-  ["mount", "c1"],
+  ["metadata", "ctr1"],
+  ["mount", "ctr1"],
+  ["mount", "ctr1"],
   ["mount", L3],
   ["mount", "-j", L1],
   ["mount", "-r", NAME],
   ["mount", "-r", L3],
-  ["mount", "nope", "c1"],
+  ["mount", "nope", "ctr1"],
   ["mount", "-j", "nope"],
-  ["unmount", "c1"],
-  ["unmount", "c1"],
-  ["umount", "-f", "c1"],
-  ["unmount", "c1"],
+  ["unmount", "ctr1"],
+  ["unmount", "ctr1"],
+  ["umount", "-f", "ctr1"],
+  ["unmount", "ctr1"],
   ["unmount", "-j", L1],
   ["unmount", NAME],
   ["unmount", NAME],
@@ -236,9 +179,9 @@ const SESSION: readonly (readonly string[])[] = [
   ["mount", "gone"],
   ["delete-container", "gone"],
   ["delete-container", "nope"],
-  ["delete-container", "-j", "c2", "nope"],
+  ["delete-container", "-j", "ctr2", "nope"],
   ["delete", "nope"],
-  ["delete", "c1", "bare"],
+  ["delete", "ctr1", "bare"],
   ["delete", "filled"],
   ["delete-layer", "imported"],
   ["containers"],

@@ -81,9 +81,6 @@ async function dispatch(context: DropInContext): Promise<number> {
     return 1;
   }
   const globals = (key: string): string | undefined => flags.value(key) ?? before.value(key);
-  for (const key of ["image-store", "transient-store"]) {
-    if (globals(key) !== undefined) throw new UsageError(`--${key} is not supported`, 1);
-  }
   const environment = {
     root: context.openDir("/"),
     uid: geteuid?.() ?? 0,
@@ -93,6 +90,7 @@ async function dispatch(context: DropInContext): Promise<number> {
   const graph = globals("graph");
   const run = globals("run");
   const driver = globals("storage-driver");
+  const imageStore = globals("image-store");
   const absolute = (path: string): string => (path.startsWith("/") ? path : `${context.cwd}/${path}`);
   const reference =
     graph === undefined
@@ -104,7 +102,13 @@ async function dispatch(context: DropInContext): Promise<number> {
           ...(driver === undefined ? {} : { driver }),
         };
   const { graphRoot, runRoot } = resolveStore(reference, environment);
-  await using store = openReferencedStore(reference, { environment, pool: context.pool(), log: context.log });
+  await using store = openReferencedStore(reference, {
+    environment,
+    pool: context.pool(),
+    log: context.log,
+    ...(imageStore === undefined ? {} : { imageStore: absolute(imageStore) }),
+    ...(flags.is("transient-store") || before.is("transient-store") ? { transient: true } : {}),
+  });
   return await command.run({
     store,
     context,

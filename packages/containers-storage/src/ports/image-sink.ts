@@ -259,8 +259,7 @@ async function layerFor(
 ): Promise<Layer> {
   for (const each of [root, ...options.additional]) {
     for (const record of (await each.records.layers(signal)).withDiff(diffId)) {
-      const hasTar = each.places.dir("layers").statOptional(utf8(`${record.id}.tar-split.gz`)) !== undefined;
-      if (hasTar) return openLayerRecord(each, record);
+      if (each.places.hasTarSplit(record.id)) return openLayerRecord(each, record);
     }
   }
   const layer = await image.openLayer(index, { signal });

@@ -45,7 +45,7 @@ async function openFiles(
         context: { layer: record.id },
       });
     }
-    const split = places.dir("layers").openFileOptional(utf8(`${record.id}.tar-split.gz`));
+    const split = places.openTarSplit(record.id);
     if (split === undefined) throw unavailable(record, "it has no tar-split");
     try {
       return { split, diff: places.dir("content").openDir(places.diffPath(record.id)) };
