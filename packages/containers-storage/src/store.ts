@@ -32,7 +32,6 @@ import {
   type Log,
   type OperationOptions,
   throwIfAborted,
-  utf8,
 } from "@bootc-store/core";
 import { createPool, type Dir, type Pool } from "@bootc-store/linux";
 import type { ExactDocument } from "@bootc-store/oci";

@@ -25,19 +25,10 @@ afterAll(() => lab.close());
 
 /** podman in a mount namespace of its own, without the cgroup v2 of a hybrid machine, which crun refuses. */
 function command({ podman: options }: StorePaths): string {
-  const run = [
-    ...[
-      "podman",
-      ...options,
-      "--cgroup-manager=cgroupfs",
-      "--events-backend=none",
-      "--runtime=crun",
-      "run",
-      "--rm",
-    ],
-    ...["--network=none", "--log-driver=none", "--cgroups=disabled", NAME],
-  ];
-  return `unshare -m sh -c 'umount /sys/fs/cgroup/unified 2>/dev/null; exec ${run.join(" ")}'`;
+  const settings = "--cgroup-manager=cgroupfs --events-backend=none --runtime=crun";
+  const flags = "--rm --network=none --log-driver=none --cgroups=disabled";
+  const run = `podman ${options.join(" ")} ${settings} run ${flags} ${NAME}`;
+  return `unshare -m sh -c 'umount /sys/fs/cgroup/unified 2>/dev/null; exec ${run}'`;
 }
 
 describe.skipIf(missing !== undefined)(`podman run${missing === undefined ? "" : ` (${missing})`}`, () => {

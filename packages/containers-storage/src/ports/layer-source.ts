@@ -1,5 +1,4 @@
 import type { Layer } from "@bootc-store/backend";
-import { utf8 } from "@bootc-store/core";
 
 import { containersStorageErrors } from "../errors.ts";
 import { isIncomplete, type LayerRecord } from "../format/layers-json.ts";
