@@ -23,6 +23,7 @@ import { isIncomplete, type LayerRecord } from "./format/layers-json.ts";
 import { findGarbage, type GarbageOptions } from "./gc.ts";
 import { readLink, readLower } from "./overlay/layer-dir.ts";
 import type { Part } from "./places.ts";
+import { compareMetadata } from "./verify-metadata.ts";
 import { openLayerRecord, type StoreRoot } from "./ports/layer-source.ts";
 import type { Snapshot } from "./records.ts";
 import { ImageTable, LayerTable, NO_SHELVES } from "./tables.ts";
@@ -290,7 +291,10 @@ async function* verifyTar(
       size += bytes.length;
     }
     const actual = hash.digest("hex");
-    if (actual === diffDigest.hex && (layer.size ?? size) === size) return;
+    if (actual === diffDigest.hex && (layer.size ?? size) === size) {
+      yield* verifyMetadata(root, record, signal);
+      return;
+    }
     const error = containersStorageErrors.error(
       "layer-digest-mismatch",
       `layer ${id}: its tar is another one`,
@@ -320,6 +324,18 @@ async function* verifyTar(
       unavailable ? "none" : "refetch",
     );
   }
+}
+
+async function* verifyMetadata(
+  root: StoreRoot,
+  record: LayerRecord,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<Finding> {
+  const { differences, more } = await compareMetadata(root, record, signal);
+  if (differences.length === 0) return;
+  const rest = more === 0 ? "" : `, and ${more} more`;
+  const message = `layer ${record.id}: ${differences.join(", ")}${rest}`;
+  yield finding("layer-content-mismatch", "error", "layer", record.id, message, "refetch");
 }
 
 function finding(

@@ -2,6 +2,7 @@
 // Damage to a root of three stores: each is found, and what another store still has comes back.
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -25,8 +26,10 @@ import { parseImageReference } from "@bootc-store/oci";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import {
+  applyRootGc,
   ExistingStores,
   PhysicalStores,
+  planRootGc,
   pull,
   repairRoot,
   type RepairResult,
@@ -176,11 +179,17 @@ describe.skipIf(missing !== undefined)(`damage of a root ${missing ?? ""}`, () =
       return Math.floor((seed / 2_147_483_648) * below);
     };
     for (let round = 0; round < ROUNDS; round++) {
+      // What nothing needs may be damaged or gone, and nothing is wrong.
+      await withStores(async (stores, root) => await applyRootGc(stores, await planRootGc(root, stores)));
       const store = ["composefs", "ostree", "containers-storage"][random(3)] ?? "";
       const files = content(store).filter((name) => statSync(at(name)).size > 0);
       const victim = files[random(files.length)] ?? "";
-      const how = ["flip", "cut", "remove"][random(3)] ?? "";
-      if (how === "flip") flip(victim, random(1 << 20));
+      const how =
+        ["flip", "cut", "remove", ...(/\.file$|\/diff\//.test(victim) ? ["mode", "owner"] : [])][random(5)] ??
+        "flip";
+      if (how === "mode") chmodSync(at(victim), statSync(at(victim)).mode ^ 0o100);
+      else if (how === "owner") chownSync(at(victim), 4711, 4711);
+      else if (how === "flip") flip(victim, random(1 << 20));
       else if (how === "cut") truncateSync(at(victim), random(statSync(at(victim)).size));
       else unlinkSync(at(victim));
       const label = `seed ${seed}, round ${round}: ${how} ${victim}`;
