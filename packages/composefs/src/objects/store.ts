@@ -13,6 +13,7 @@ import {
   type Dir,
   enableVerity,
   type File,
+  type FileStat,
   measureVerity,
   placeContent,
   type PlaceOptions,
@@ -83,7 +84,7 @@ export class ObjectStore {
   }
 
   has(id: string): boolean {
-    return this.#repository.statOptional(utf8(ObjectStore.path(id)))?.type === "regular";
+    return this.#statOptional(id)?.type === "regular";
   }
 
   /** Whether all of them are there. Of many whole directories are listed, which is far cheaper than to ask for each. */
@@ -99,7 +100,7 @@ export class ObjectStore {
   /** An object as a content: its bytes, and the file to clone from. Throws `composefs/object-missing`. */
   content(id: string): Content {
     const path = utf8(ObjectStore.path(id));
-    const found = this.#repository.statOptional(path);
+    const found = this.#statOptional(id);
     if (found?.type !== "regular") {
       throw composefsErrors.error("object-missing", `object ${id} is not there`, { context: { digest: id } });
     }
@@ -364,6 +365,11 @@ export class ObjectStore {
     const dir = objects.openDir(utf8(name));
     this.#shards.set(name, dir);
     return dir;
+  }
+
+  /** By the open directory: one call instead of the three that a path takes. */
+  #statOptional(id: string): FileStat | undefined {
+    return this.#shardOptional(id)?.statOptional(utf8(id.slice(2)));
   }
 
   /** Without making it. */

@@ -86,6 +86,8 @@ async function writeParts(
     inlined += written.inlined;
     tally.addAll(written.content);
   });
+  // What comes now is done here, and takes memory of its own.
+  if (created.size > 0) await options.pool?.rest();
   const layers = image.layers.map(({ diffId }, index) => ({
     diffId,
     created: created.has(index),

@@ -46,7 +46,7 @@ export const importLayer = defineTask(
       const plain = printDigest(input.digest) === printDigest(input.diffId);
       const hash = createHash(input.diffId.algorithm);
       const blob = blobChunks(file, input, plain ? undefined : createHash(input.digest.algorithm), signal);
-      for await (const chunk of decompress(blob, plain ? { compression: "none" } : {})) {
+      for await (const chunk of decompress(blob, plain ? { compression: "none" } : { reuse: true })) {
         throwIfCancelled(signal);
         hash.update(chunk);
         const waiting = writer.push(chunk);
@@ -61,7 +61,7 @@ export const importLayer = defineTask(
   },
 );
 
-const CHUNK = 256 << 10;
+const CHUNK = 1 << 20;
 
 /** The blob, and at its end whether it was the one that was meant. A chunk is written over when the next is asked for. */
 async function* blobChunks(

@@ -42,6 +42,17 @@ describe("a pool", () => {
   });
 
   describe.each(SIZES)("of size %i", (size) => {
+    it("goes on after a rest", async () => {
+      await using pool = createPool({ size });
+      await pool.rest();
+      expect(await pool.run(double, 2)).toBe(4);
+      const running = pool.run(double, 3);
+      await pool.rest();
+      expect(await running).toBe(6);
+      await pool.rest();
+      expect(await Promise.all([1, 2, 3, 4].map((each) => pool.run(double, each)))).toEqual([2, 4, 6, 8]);
+    });
+
     it("runs many at once", async () => {
       await using pool = createPool({ size });
       const results = await Promise.all(Array.from({ length: 100 }, (_, at) => pool.run(double, at)));

@@ -42,6 +42,8 @@ export interface Pool extends AsyncDisposable {
     inputs: Iterable<I> | AsyncIterable<I>,
     options?: MapOptions,
   ): AsyncGenerator<O, void, void>;
+  /** Ends the threads that have nothing to do, for the sake of their memory. New ones start when a task needs them. */
+  rest(): Promise<void>;
 }
 
 interface Job {
@@ -163,6 +165,12 @@ class WorkerPool implements Pool {
       stop.abort();
       await Promise.allSettled(pending);
     }
+  }
+
+  async rest(): Promise<void> {
+    const idle = this.#idle.splice(0);
+    for (const worker of idle) this.#all.delete(worker);
+    await Promise.all(idle.map((worker) => worker.terminate()));
   }
 
   /** Takes what waits out of the queue, tells what runs to stop, waits for it, and ends the threads. */

@@ -2,6 +2,7 @@
 // it made before.
 
 import type { Transform } from "node:stream";
+import { setImmediate } from "node:timers/promises";
 
 /**
  * What comes out of a stream into which the chunks go. An error of the chunks is thrown as it is.
@@ -23,6 +24,9 @@ export async function* through(
       const { buffer } = chunk;
       // zlib fills a buffer to its end in one or several chunks, and takes another one then.
       if (buffer.byteLength === dropped && chunk.byteOffset + chunk.length === dropped) detach(buffer);
+      // Chunks that wait would be taken one after the other before the event loop turns, and the stream's thread be told only
+      // then to go on.
+      if (engine.readableLength > 0) await setImmediate();
     }
   } finally {
     stop.abort();
