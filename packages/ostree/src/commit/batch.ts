@@ -19,7 +19,7 @@ export function plainInfo(info: FileInfo): PlainInfo {
   return { uid: info.uid, gid: info.gid, mode: info.mode, xattrs: [...info.xattrs].flat() };
 }
 
-function infoOf({ uid, gid, mode, xattrs }: PlainInfo): FileInfo {
+export function infoOf({ uid, gid, mode, xattrs }: PlainInfo): FileInfo {
   if (xattrs.length === 0) return { uid, gid, mode, xattrs: Xattrs.empty };
   const pairs: [ByteString, ByteString][] = [];
   for (let at = 0; at < xattrs.length; at += 2)

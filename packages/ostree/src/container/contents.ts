@@ -3,29 +3,35 @@ import type { ByteString } from "@bootc-store/core";
 import { type Dir, Hasher } from "@bootc-store/linux";
 import type { ExternalContent, FileContent } from "@bootc-store/tree";
 
+import { ByteStore, IN_MEMORY } from "../commit/byte-store.ts";
 import type { KnownContents } from "../commit/known-contents.ts";
 import { type Checksum, isChecksum } from "../format/checksum.ts";
 import { contentPrefix, type FileInfo } from "../format/file-info.ts";
 import { readContent } from "../objects/content.ts";
+import type { WrittenFile } from "../objects/writer.ts";
 import { removeObject } from "../objects/remove.ts";
 import type { Transaction } from "../repo/transaction.ts";
 
-/** Contents up to this size are read into memory. */
-const IN_MEMORY = 1 << 20;
-
 /**
  * The contents of an image's layers. Those that are files of their own stay where they are until it is known with which
- * label they are stored; those that come with the stream are stored at once, and cloned should the label be another.
+ * label they are stored; those that come with the stream are stored at once, by workers where they are small, and cloned should the label be another.
  */
 export class LayerContents implements ContentSource {
   readonly #transaction: Transaction;
   readonly #known: KnownContents;
   readonly #tally: TallyBuilder;
+  readonly #bytes: ByteStore;
   readonly #files: { readonly dir: Dir; readonly name: ByteString }[] = [];
   /** Objects that were made before it was known whether they are wanted. */
   readonly #early = new Set<Checksum>();
 
-  constructor(transaction: Transaction, known: KnownContents, tally: TallyBuilder) {
+  constructor(
+    transaction: Transaction,
+    known: KnownContents,
+    tally: TallyBuilder,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#bytes = new ByteStore(transaction, signal);
     this.#transaction = transaction;
     this.#known = known;
     this.#tally = tally;
@@ -37,18 +43,19 @@ export class LayerContents implements ContentSource {
       this.#files.push(content.file);
       return { kind: "external", key: `file:${this.#files.length - 1}` };
     }
-    const written = await this.#store(content, info);
-    if (written.how !== "reused") this.#early.add(written.checksum);
-    this.#tally.add(written.how === "reused" ? "reused" : "copied", written.size);
-    this.#known.set(written.checksum, info, written.checksum);
-    return { kind: "external", key: written.checksum };
+    const checksum = await this.#store(content, info, ({ how, size, checksum: key }) => {
+      if (how !== "reused") this.#early.add(key);
+      this.#tally.add(how === "reused" ? "reused" : "copied", size);
+    });
+    this.#known.set(checksum, info, checksum);
+    return { kind: "external", key: checksum };
   }
 
-  async #store(content: Content, info: FileInfo) {
+  async #store(content: Content, info: FileInfo, done: (written: WrittenFile) => void): Promise<Checksum> {
     if (content.size <= IN_MEMORY) {
       const pieces: Uint8Array[] = [];
       for await (const piece of content.read()) pieces.push(Buffer.from(piece));
-      return await this.#transaction.writeFile(Buffer.concat(pieces), info);
+      return await this.#bytes.add(Buffer.concat(pieces), info, done);
     }
     using temporary = this.#transaction.tempFile();
     const hasher = new Hasher({ ostree: { algorithm: "sha256", prefix: contentPrefix(info) } });
@@ -56,7 +63,19 @@ export class LayerContents implements ContentSource {
       temporary.file.write(piece);
       hasher.update(piece);
     }
-    return await this.#transaction.adopt(temporary, info, hasher.finish().ostree, hasher.size);
+    const written = await this.#transaction.adopt(temporary, info, hasher.finish().ostree, hasher.size);
+    done(written);
+    return written.checksum;
+  }
+
+  /** What was taken is stored, and can be opened. */
+  async flush(): Promise<void> {
+    await this.#bytes.flush();
+  }
+
+  /** No thread is at work for it any more. */
+  async settle(): Promise<void> {
+    await this.#bytes.settle();
   }
 
   openContent({ key }: ExternalContent, size: number): Content {

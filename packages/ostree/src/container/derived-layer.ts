@@ -47,10 +47,15 @@ export async function readDerivedLayer(
   const entries = layerEntries<Dir>(segmentItems(segments), {
     content: (content, { entry }) => contents.take(content, plain(fileMetadata(entry))),
   });
-  for await (const entry of entries) {
-    throwIfAborted(options.signal);
-    const kept = filter.apply(entry);
-    if (kept !== undefined) merge.add(withMetadata(kept, plain));
+  try {
+    for await (const entry of entries) {
+      throwIfAborted(options.signal);
+      const kept = filter.apply(entry);
+      if (kept !== undefined) merge.add(withMetadata(kept, plain));
+    }
+    await contents.flush();
+  } finally {
+    await contents.settle();
   }
   merge.endLayer();
   return {

@@ -181,7 +181,7 @@ class ImageImport {
     this.#layout = layout;
     this.#documents = documents;
     this.#options = options;
-    this.#contents = new LayerContents(transaction, this.#known, this.#tally);
+    this.#contents = new LayerContents(transaction, this.#known, this.#tally, options.signal);
     this.#cache = new LayerCache(transaction.repo, options.again);
     this.#objects = objectsOf(transaction);
   }

@@ -7,6 +7,7 @@ import { Hasher } from "@bootc-store/linux";
 import { fileContent, segmentItems, type SegmentContent, TAR_LIMITS, type TarEntry } from "@bootc-store/oci";
 import { TYPE_BITS, type Xattrs } from "@bootc-store/tree";
 
+import { ByteStore, IN_MEMORY } from "../commit/byte-store.ts";
 import { ostreeErrors } from "../errors.ts";
 import { type Checksum, sha256 } from "../format/checksum.ts";
 import { decodeCommit } from "../format/commit.ts";
@@ -20,7 +21,6 @@ import type { Transaction } from "../repo/transaction.ts";
 const REPO = "sysroot/ostree/repo/";
 const MAX_XATTRS = 1 << 20;
 const MAX_METADATA = 10 << 20;
-const IN_MEMORY = 1 << 20;
 const XATTRS = gvariant("a(ayay)");
 
 export interface ObjectLayer {
@@ -39,12 +39,16 @@ export async function storeObjectLayer(
   kind: "base" | "contents",
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<ObjectLayer> {
-  const store = new ObjectLayerStore(transaction, kind);
-  for await (const item of segmentItems(layer.segments(options))) {
-    throwIfAborted(options.signal);
-    if (item.kind === "entry") await store.entry(item.entry, item.content);
+  const store = new ObjectLayerStore(transaction, kind, options.signal);
+  try {
+    for await (const item of segmentItems(layer.segments(options))) {
+      throwIfAborted(options.signal);
+      if (item.kind === "entry") await store.entry(item.entry, item.content);
+    }
+    return await store.finish();
+  } finally {
+    await store.settle();
   }
-  return store.finish();
 }
 
 /** Throws `ostree/image-layer-invalid` unless everything is there that a commit refers to. */
@@ -61,13 +65,15 @@ export function checkComplete({ reader }: Transaction, commit: Checksum): void {
 class ObjectLayerStore {
   readonly #transaction: Transaction;
   readonly #kind: "base" | "contents";
+  readonly #bytes: ByteStore;
   readonly #contents = new Set<Checksum>();
   /** Attributes by the checksum of their bytes, for the links of older layers. */
   readonly #xattrs = new Map<Checksum, Xattrs>();
   #next: { readonly of: Checksum; readonly xattrs: Xattrs } | undefined;
   #commit: Checksum | undefined;
 
-  constructor(transaction: Transaction, kind: "base" | "contents") {
+  constructor(transaction: Transaction, kind: "base" | "contents", signal: AbortSignal | undefined) {
+    this.#bytes = new ByteStore(transaction, signal);
     this.#transaction = transaction;
     this.#kind = kind;
   }
@@ -192,7 +198,7 @@ class ObjectLayerStore {
     const content = fileContent(entry, stored, TAR_LIMITS);
     if (content === undefined || content.size <= IN_MEMORY) {
       const bytes = content === undefined ? new Uint8Array(0) : await bytesOfContent(content);
-      return (await this.#transaction.writeFile(bytes, info)).checksum;
+      return await this.#bytes.add(bytes, info);
     }
     using temporary = this.#transaction.tempFile();
     const hasher = new Hasher({ ostree: { algorithm: "sha256", prefix: contentPrefix(info) } });
@@ -205,10 +211,16 @@ class ObjectLayerStore {
     return (await this.#transaction.adopt(temporary, info, found, hasher.size)).checksum;
   }
 
-  finish(): ObjectLayer {
+  /** No thread is at work for it any more. */
+  async settle(): Promise<void> {
+    await this.#bytes.settle();
+  }
+
+  async finish(): Promise<ObjectLayer> {
     if (this.#next !== undefined)
       throw invalid(`the object ${this.#next.of} is missing after its attributes`);
     if (this.#kind === "base" && this.#commit === undefined) throw invalid("the layer has no commit");
+    await this.#bytes.flush();
     return { commit: this.#commit, contents: [...this.#contents] };
   }
 }

@@ -10,7 +10,8 @@ const CHUNK = 1 << 17;
 const IN_MEMORY = 1 << 22;
 
 export function deflateBytes(data: Uint8Array, level: number): Buffer {
-  return deflateRawSync(data, { level });
+  // In one piece where that can be, of a size that small contents do not make large.
+  return deflateRawSync(data, { level, chunkSize: Math.max(256, Math.min(data.length, CHUNK)) });
 }
 
 /** Compresses `size` bytes of a file to the end of another one; `onData` sees them as they are read. */
@@ -26,14 +27,17 @@ export async function deflateFile(
     for await (const piece of deflate) to.write(piece as Buffer);
   })();
   const input = (async () => {
+    const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK, size));
     for (let at = 0; at < size;) {
-      const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK, size - at));
-      const count = source.readFull(buffer, at);
+      const count = source.readFull(buffer.subarray(0, Math.min(buffer.length, size - at)), at);
       if (count === 0) break;
       const data = buffer.subarray(0, count);
       onData(data);
       at += count;
-      if (!deflate.write(data)) await new Promise((resolve) => deflate.once("drain", resolve));
+      // The buffer is used again as soon as this one has been compressed.
+      await new Promise<void>((resolve, reject) => {
+        deflate.write(data, (error) => (error ? reject(error) : resolve()));
+      });
     }
     deflate.end();
   })();

@@ -214,6 +214,14 @@ export class ObjectWriter implements Disposable {
     return written;
   }
 
+  /** A content in memory whose checksum was computed before. */
+  writeKnown(data: Uint8Array, info: FileInfo, checksum: Checksum): WrittenFile {
+    this.#checkMode(info);
+    return this.#reader.has(checksum, "file")
+      ? { checksum, how: "reused", size: data.length, storedSize: 0 }
+      : this.#writeBytes(data, info, checksum);
+  }
+
   /** A temporary file on the repository's file system. */
   tempFile(): TempFile {
     return this.#tmp.tempFile();
@@ -301,9 +309,8 @@ export class ObjectWriter implements Disposable {
     }
     using temporary = this.#tmp.tempFile();
     if (this.mode === "archive") {
-      temporary.file.write(
-        Buffer.concat([encodeZlibHeader(info, size), deflateBytes(data, this.#places.zlibLevel)]),
-      );
+      temporary.file.write(encodeZlibHeader(info, size));
+      temporary.file.write(deflateBytes(data, this.#places.zlibLevel));
     } else temporary.file.write(data);
     return this.#finish(temporary, info, checksum, size, "copied");
   }

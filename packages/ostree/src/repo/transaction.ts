@@ -112,7 +112,7 @@ export class Transaction implements AsyncDisposable {
       if (fsync && !own) staging = openStaging(tmp, repo.bootId);
       return new Transaction(repo, held, tmp, staging, options);
     } catch (error) {
-      staging?.[Symbol.dispose]();
+      staging?.remove();
       tmp?.[Symbol.dispose]();
       held[Symbol.dispose]();
       throw error;
