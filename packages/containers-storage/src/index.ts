@@ -5,12 +5,12 @@ export { type Compression, type LayerRecord } from "./format/layers-json.ts";
 export { layerId } from "./format/layer-id.ts";
 export { type IdMapping } from "./format/record.ts";
 export { type Driver } from "./places.ts";
+export { ContainersStorage } from "./store.ts";
 export {
-  ContainersStorage,
   type CsWriteImageOptions,
   type CsWriteLayerOptions,
   type OpenStoreOptions,
-} from "./store.ts";
+} from "./store-options.ts";
 export { type DeletedImage } from "./delete.ts";
 export { type StoreDamage, type StoreRepair } from "./repair.ts";
 export { createContainer, type CreateContainerOptions, deleteContainer } from "./containers.ts";

@@ -9,7 +9,6 @@ import type {
   ImageSink,
   ImageSource,
   ImageSummary,
-  ImageWriteOptions,
   InspectOptions,
   Inspection,
   Layer,
@@ -24,18 +23,10 @@ import type {
   VerifyOptions,
   WrittenImage,
   WrittenLayer,
-  AdoptOptions,
 } from "@bootc-store/backend";
-import {
-  type Digest,
-  type Finding,
-  type Log,
-  type OperationOptions,
-  throwIfAborted,
-} from "@bootc-store/core";
-import { createPool, type Dir, type Pool } from "@bootc-store/linux";
-import type { ExactDocument } from "@bootc-store/oci";
-import { mergeTrees, overlayRules, type Tree } from "@bootc-store/tree";
+import { type Digest, type Finding, type OperationOptions, throwIfAborted } from "@bootc-store/core";
+import { createPool, type Pool } from "@bootc-store/linux";
+import type { Tree } from "@bootc-store/tree";
 
 import { type DeletedImage, deleteImages, deleteLayer } from "./delete.ts";
 import { type DiskUsage, diskUsage } from "./disk-usage.ts";
@@ -43,61 +34,30 @@ import { containersStorageErrors } from "./errors.ts";
 import type { ContainerRecord } from "./format/containers-json.ts";
 import { normalName } from "./format/image-name.ts";
 import { digestsOf, type ImageRecord } from "./format/images-json.ts";
-import { layerId } from "./format/layer-id.ts";
-import { defined, isIncomplete, type LayerRecord } from "./format/layers-json.ts";
+import { defined, type LayerRecord } from "./format/layers-json.ts";
 import { SIGNATURES, signatureKey, signatureSizes, splitSignatures } from "./format/signatures.ts";
 import { readBigData } from "./big-data.ts";
-import { commitLayers, StagedLayer } from "./layers-write.ts";
 import { applyGc, type GarbageOptions, listRoots, planGc } from "./gc.ts";
 import { initStore } from "./init.ts";
+import { writeLayer } from "./layer-import.ts";
 import { inspectStore } from "./inspect.ts";
 import { Lookup } from "./lookup.ts";
 import { changeNames, type NamesChange, normalChange } from "./names.ts";
-import { readDiffTree } from "./overlay/layer-tree.ts";
-import { detectDriver, type Driver, StorePlaces } from "./places.ts";
-import { contentsOf } from "./ports/content-source.ts";
+import { detectDriver } from "./places.ts";
 import { writeImage } from "./ports/image-sink.ts";
 import { openImageRecord, type PlacedLayer } from "./ports/image-source.ts";
+import { readLayerTree, readTree } from "./ports/tree-source.ts";
 import { openLayerRecord, type StoreRoot } from "./ports/layer-source.ts";
 import type { Change } from "./change.ts";
-import { Records } from "./records.ts";
 import { repairStore, type StoreRepair } from "./repair.ts";
+import {
+  type CsWriteImageOptions,
+  type CsWriteLayerOptions,
+  openRoots,
+  type OpenStoreOptions,
+} from "./store-options.ts";
 import { computeUsage } from "./usage.ts";
 import { verifyStore } from "./verify.ts";
-
-export interface OpenStoreOptions {
-  /** Taken over: the store closes it. */
-  readonly graphRoot: Dir;
-  /** Taken over. Needed for writing; without it nothing is known to be mounted. */
-  readonly runRoot?: Dir;
-  /** Which driver's directories are meant; by default those that are there. */
-  readonly driver?: Driver;
-  /** Other graph roots, which are read after this one and never written. Taken over. */
-  readonly additional?: readonly Dir[];
-  /** Where images and their layers are, if they are kept apart. Taken over. Such a store is only read. */
-  readonly imageStore?: Dir;
-  /** Containers have their records in the run root, and do not outlive a boot. */
-  readonly transient?: boolean;
-  readonly readOnly?: boolean;
-  /** Hears of what could not be cleaned up and stays until somebody opens the store, and the like. */
-  readonly log?: Log;
-  /** Workers for layers; the caller's. Without one everything is done on this thread. */
-  readonly pool?: Pool;
-}
-
-export interface CsWriteLayerOptions extends AdoptOptions {
-  /** The layer that this one is over. */
-  readonly parent?: string;
-}
-
-export interface CsWriteImageOptions extends ImageWriteOptions {
-  /** See `WriteImageOptions.sync`. */
-  readonly sync?: boolean;
-  /** Of the manifest, each in the form in which containers/image keeps it. Without them, those that are there stay. */
-  readonly signatures?: readonly Uint8Array[];
-  /** The index by which the manifest was found, kept beside it. Throws `containers-storage/image-invalid` unless it names it. */
-  readonly index?: ExactDocument;
-}
 
 /** A graph root, with its run root and the additional stores it may read from. */
 export class ContainersStorage
@@ -129,37 +89,7 @@ export class ContainersStorage
 
   /** Opens a store that is there. Throws `containers-storage/store-not-found`, `driver-unsupported`. */
   static open(options: OpenStoreOptions): ContainersStorage {
-    const driver = options.driver ?? detectDriver(options.graphRoot);
-    if (driver === undefined) {
-      throw containersStorageErrors.error("store-not-found", "the directory is not a graph root");
-    }
-    const { imageStore } = options;
-    const readOnly = options.readOnly === true || driver !== "overlay" || imageStore !== undefined;
-    const root = (graphRoot: Dir, runRoot: Dir | undefined, isReadOnly: boolean): StoreRoot => {
-      const places = new StorePlaces({
-        driver,
-        graphRoot,
-        runRoot,
-        readOnly: isReadOnly,
-        log: options.log,
-        transient: options.transient,
-        readOnlyWhy: imageStore === undefined ? undefined : "a store with a split image store is only read",
-      });
-      return { places, records: new Records(places) };
-    };
-    const primary = root(options.graphRoot, options.runRoot, readOnly);
-    const additional = (options.additional ?? []).map((dir) => root(dir, undefined, true));
-    if (imageStore !== undefined) {
-      const tarSplits = primary.places.dirOptional("layers")?.duplicate();
-      const places = new StorePlaces({
-        driver,
-        graphRoot: imageStore,
-        runRoot: undefined,
-        readOnly: true,
-        tarSplits,
-      });
-      additional.unshift({ places, records: new Records(places) });
-    }
+    const { primary, additional, readOnly } = openRoots(options);
     return new ContainersStorage(primary, additional, { ...options, readOnly });
   }
 
@@ -425,63 +355,26 @@ export class ContainersStorage
   }
 
   async writeLayer(layer: Layer, options: CsWriteLayerOptions = {}): Promise<WrittenLayer> {
-    const { places, records } = this.primary;
-    places.assertOpen();
-    places.requireWritable();
-    const { parent, signal } = options;
+    this.primary.places.assertOpen();
+    const { parent } = options;
     if (parent !== undefined) await this.#lookup.chain(parent, options);
-    const id = layerId(parent, layer.diffId);
-    const elsewhere = parent === undefined ? undefined : (await this.#lookup.findLayer(parent, signal))?.root;
-    const existing = (await records.layers(signal)).get(id);
-    const { clone } = options;
-    if (existing !== undefined && !isIncomplete(existing)) {
-      const none = { files: 0, bytes: 0 };
-      const reused = { files: 0, bytes: existing.diffSize ?? 0 };
-      return { id, created: false, content: { reused, cloned: none, linked: none, copied: none } };
-    }
-    using staged = await StagedLayer.create(places, layer, {
-      pool: this.#pool,
-      ...defined({ signal, clone }),
-    });
-    const [created] = await commitLayers(places, records, [{ id, parent, staged }], {
-      hasParent: () => elsewhere !== undefined && elsewhere !== this.primary,
-      ...defined({ signal }),
-    });
-    return { id, created: created === true, content: staged.applied.content };
+    const below = parent === undefined ? undefined : await this.#lookup.findLayer(parent, options.signal);
+    const hasParent = below !== undefined && below.root !== this.primary;
+    return await writeLayer(this.primary, layer, { ...options, pool: this.#pool, hasParent });
   }
 
   // Trees
 
   /** A layer's own diff directory as a tree, with overlay's marks in it. */
   async readLayerTree(id: string, options?: OperationOptions): Promise<Tree> {
-    const placed = await this.#lookup.findLayer(id, options?.signal);
-    if (placed === undefined) {
-      throw containersStorageErrors.error("layer-not-found", `layer not known: ${id}`, {
-        context: { layer: id },
-      });
-    }
-    return readPlacedTree(placed, options?.signal);
+    this.primary.places.assertOpen();
+    return await readLayerTree(this.#lookup, id, options);
   }
 
   /** What a mount of an image, by any reference, or of a layer, by its id, would show. */
   async readTree(id: string, options?: OperationOptions): Promise<SourcedTree> {
-    const image = await this.#lookup.findImage(id, options?.signal);
-    const top =
-      image === undefined
-        ? (await this.#lookup.findLayer(id, options?.signal))?.record.id
-        : image.record.layer;
-    if (image === undefined && top === undefined) {
-      throw containersStorageErrors.error("image-not-found", `neither an image nor a layer: ${id}`, {
-        context: { ref: id },
-      });
-    }
-    const chain = await this.#lookup.chain(top, options);
-    const [last] = chain.slice(-1);
-    if (last?.root.places.driver === "vfs") {
-      return { tree: readPlacedTree(last, options?.signal), contents: contentsOf(chain) };
-    }
-    const trees = chain.map((placed) => readPlacedTree(placed, options?.signal));
-    return { tree: mergeTrees(trees, overlayRules), contents: contentsOf(chain) };
+    this.primary.places.assertOpen();
+    return await readTree(this.#lookup, id, options);
   }
 
   /** Closes the directories, without waiting. */
@@ -493,9 +386,4 @@ export class ContainersStorage
     this.close();
     if (this.#ownPool) await this.#pool[Symbol.asyncDispose]();
   }
-}
-
-function readPlacedTree({ root, record }: PlacedLayer, signal: AbortSignal | undefined): Tree {
-  using diff = root.places.dir("content").openDir(root.places.diffPath(record.id));
-  return readDiffTree(diff, { prefix: record.id, ...defined({ signal }) });
 }

@@ -17,6 +17,12 @@ const LAYOUT = fileURLToPath(new URL("fixtures/oci", import.meta.url));
 const PROGRAM = fileURLToPath(new URL("helpers/program.ts", import.meta.url));
 const NAME = "localhost/fixture:v1";
 const LONG = process.env["BOOTC_STORE_LONG"] === "1";
+/** `BOOTC_STORE_CALLS=1-100` goes through a part of the calls. */
+const [FIRST = 1, LAST = Infinity] = (process.env["BOOTC_STORE_CALLS"] ?? "")
+  .split("-")
+  .filter((part) => part !== "")
+  .map(Number);
+const PART = { first: FIRST, last: LAST };
 
 const lab = openLab();
 const missing = lab.missing({ root: true, peers: ["podman", "containers-storage"], programs: ["perl"] });
@@ -40,6 +46,7 @@ describe.skipIf(missing !== undefined)(`killed${missing === undefined ? "" : ` (
     let made = 0;
     const paths = (n: number): StorePaths => pathsIn(join(scratch.path, String(n)));
     const points = await eachCrashPoint({
+      ...PART,
       step: LONG ? 1 : 61,
       prepare(n) {
         const own = paths(n);
@@ -71,6 +78,7 @@ describe.skipIf(missing !== undefined)(`killed${missing === undefined ? "" : ` (
     }
     const paths = (n: number): StorePaths => pathsIn(join(scratch.path, String(n)));
     const points = await eachCrashPoint({
+      ...PART,
       step: LONG ? 1 : 37,
       prepare(n) {
         const own = paths(n);

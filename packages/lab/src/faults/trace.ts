@@ -149,15 +149,18 @@ export interface CrashPointOptions extends Omit<WatchOptions, "command"> {
   check: (crash: KilledAt, n: number) => Promise<void> | void;
   /** Every how many calls to kill; 1 unless given. */
   step?: number;
+  /** The first and the last call, counted from 1, for a long series in pieces; all unless given. */
+  first?: number;
+  last?: number;
   /** Give up with an error after so many crash points; 10 000 unless given. */
   limit?: number;
 }
 
 /** Kills a command at every of its calls in turn, each time from a fresh state; returns how many crash points there were. */
 export async function eachCrashPoint(options: CrashPointOptions): Promise<number> {
-  const { prepare, check, step = 1, limit = 10_000, ...rest } = options;
+  const { prepare, check, step = 1, limit = 10_000, first = 1, last = Infinity, ...rest } = options;
   let points = 0;
-  for (let n = 1; ; n += step) {
+  for (let n = first; n <= last; n += step) {
     if (points >= limit)
       throw new LabError("lab/fault", `more than ${limit} crash points`, { hint: "raise limit, or step" });
     const prepared = await prepare(n);
@@ -172,4 +175,5 @@ export async function eachCrashPoint(options: CrashPointOptions): Promise<number
     points++;
     await check(crash, n);
   }
+  return points;
 }
