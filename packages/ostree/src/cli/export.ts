@@ -25,6 +25,7 @@ export const exportCommand = command({
     const pieces = exportTar(repo, node, {
       mtime: Number(repo.readCommit(commit).timestamp),
       noXattrs: options["no-xattrs"],
+      fillRecord: options.output === undefined,
       ...(prefix === undefined || prefix === "" ? {} : { prefix: utf8(prefix) }),
       signal: cli.context.signal,
     });

@@ -12,6 +12,8 @@ export interface ExportOptions {
   /** Before all paths. */
   readonly prefix?: ByteString;
   readonly noXattrs?: boolean;
+  /** False ends it after two empty blocks, as ostree does in a file that it is told of. */
+  readonly fillRecord?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -26,7 +28,7 @@ export async function* exportTar(
     written += piece.length;
     yield piece;
   }
-  yield tarEnd(written);
+  yield tarEnd(written, options.fillRecord ?? true);
 }
 
 const NO_PREFIX = "" as ByteString;

@@ -39,9 +39,10 @@ export function tarHeader(entry: ExportEntry): Uint8Array {
     );
     parts.push(padded(data));
   }
-  if (entry.link !== undefined && entry.link.length > 100) parts.push(...longName(entry.link, "K"));
+  if (entry.link !== undefined && entry.link.length > 100)
+    parts.push(...longName(entry.link, "K", entry.link));
   const path = (entry.type === "directory" ? `${entry.path}/` : entry.path) as ByteString;
-  if (path.length > 100) parts.push(...longName(path, "L"));
+  if (path.length > 100) parts.push(...longName(path, "L", entry.link));
   parts.push(header({ ...entry, path }, TYPES[entry.type]));
   return Buffer.concat(parts);
 }
@@ -51,22 +52,25 @@ export function padding(size: number): Uint8Array {
   return new Uint8Array((BLOCK - (size % BLOCK)) % BLOCK);
 }
 
-/** Two empty blocks, filled up to the record of 20. */
-export function tarEnd(written: number): Uint8Array {
+/** Two empty blocks, filled up to the record of 20 unless it is to end there. */
+export function tarEnd(written: number, fill: boolean): Uint8Array {
+  if (!fill) return new Uint8Array(2 * BLOCK);
   const end = written + 2 * BLOCK;
   return new Uint8Array(2 * BLOCK + ((20 * BLOCK - (end % (20 * BLOCK))) % (20 * BLOCK)));
 }
 
-function longName(name: ByteString, type: "L" | "K"): Uint8Array[] {
+function longName(name: ByteString, type: "L" | "K", link: ByteString | undefined): Uint8Array[] {
   const data = bytesOf(`${name}\0` as ByteString);
   const entry = {
-    path: "././@LongLink" as ByteString,
+    path: (type === "K" ? "././@LongLink" : "././@LongName") as ByteString,
     type: "file",
     mode: 0,
     uid: 0,
     gid: 0,
     size: data.length,
     mtime: 0,
+    // As libarchive has it.
+    ...(link === undefined ? {} : { link }),
   } as const;
   return [header(entry, type), padded(data)];
 }
@@ -94,6 +98,10 @@ function header(entry: ExportEntry, type: string): Uint8Array {
   block.write(type, 156, "latin1");
   block.write((entry.link ?? "").slice(0, 100), 157, "latin1");
   block.write("ustar  \0", 257, "latin1");
+  if (type === "L" || type === "K") {
+    block.write("root", 265, "latin1");
+    block.write("wheel", 297, "latin1");
+  }
   let sum = 0;
   for (const byte of block) sum += byte;
   block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
