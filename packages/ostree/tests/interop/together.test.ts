@@ -53,9 +53,10 @@ describe.skipIf(missing !== undefined)(`together${missing === undefined ? "" : `
         fillSource(join(cwd, `tree${at}`), 100 + at);
         writeFileSync(join(cwd, `tree${at}`, "own"), `${at}`);
       }
-      await ostree.succeed(["--repo=from", "commit", "-b", "b0", "--tree=dir=tree0"], { cwd });
+      await ostree.succeed(["--repo=from", "commit", "-b", "t0", "--tree=dir=tree0"], { cwd });
       const next = random(Date.now() % 10_000);
-      const branch = (): string => `b${next(4)}`;
+      // No digits of a checksum, which a name like b2 might be the beginning of.
+      const branch = (): string => `t${next(4)}`;
       const ours = (argv: readonly string[]): Promise<RunResult> =>
         run([process.execPath, "--conditions=@bootc-store/source", PROGRAM, cwd, ...argv], {
           env: { WORKERS: String(next(3)) },
@@ -73,7 +74,7 @@ describe.skipIf(missing !== undefined)(`together${missing === undefined ? "" : `
         () => [repo, "refs", "--delete", branch()],
         () => [repo, "refs"],
         () => [repo, "ls", "-R", branch()],
-        () => [repo, "pull-local", "from", "b0"],
+        () => [repo, "pull-local", "from", "t0"],
       ];
       const end = Date.now() + MINUTES * 60_000;
       const counts = { ours: 0, theirs: 0, late: 0 };
