@@ -8,6 +8,7 @@ import { copyCommand } from "./commands/copy.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { dropinsCommand } from "./commands/dropins.ts";
 import { standInCommands } from "./commands/stand-ins.ts";
+import { exportCommand } from "./commands/export.ts";
 import type { AppContext } from "./context.ts";
 
 /** Everything the program can do. Modules are listed, not discovered. */
@@ -16,6 +17,7 @@ const MODULES: readonly CommandModule[] = [
   composefsCommands,
   standInCommands,
   copyCommand,
+  exportCommand,
   doctorCommand,
 ];
 

@@ -64,6 +64,11 @@ export const storageErrors = defineErrors("storage", {
     hint: "`bootc-store images` lists what there is; a directory is written dir:PATH.",
   },
   "host-invalid": { kind: "corrupt", meaning: "A document is no status of a host as bootc prints it." },
+  "digest-lost": {
+    kind: "unsupported",
+    meaning: "An image cannot be written out with the digest that it came with.",
+    hint: "Copy it from where it was pulled from with `bootc-store copy`, or do without --keep-digest.",
+  },
   "not-booted": { kind: "unsupported", meaning: "The system was booted by neither ostree nor composefs." },
   "remount-failed": {
     kind: "read-only",

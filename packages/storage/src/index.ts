@@ -86,6 +86,7 @@ export { PhysicalStores, type StoresOptions } from "./stages/stores.ts";
 export { diskUse, type DiskUse, type StoreDiskUse } from "./whole/disk-use.ts";
 export { type ExistingStore, ExistingStores, type ExistingStoresOptions } from "./whole/existing-stores.ts";
 export { type Repaired, type RepairOptions, type RepairResult, repairRoot } from "./whole/repair.ts";
+export { type ExportedImage, exportImage, type ExportOptions } from "./whole/export-image.ts";
 export { listRootImages, type RootImage } from "./whole/images.ts";
 export { verifyRoot } from "./whole/verify.ts";
 export { type AspectChange, diffFound, type DiffTreesOptions, type TreeDifference } from "./whole/diff.ts";

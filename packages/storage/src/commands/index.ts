@@ -10,6 +10,8 @@ import { registerGc, registerRm } from "./remove.ts";
 import { registerStatus } from "./status.ts";
 import { registerWhy } from "./why.ts";
 
+export { withStores } from "./whole.ts";
+
 /** The facade's own commands. */
 export const storageCommands: CommandModule = {
   name: "storage",

@@ -54,7 +54,8 @@ export async function removeRootImage(
   return { ...(image.manifest === undefined ? {} : { manifest: image.manifest }), removed };
 }
 
-function findImage(images: readonly RootImage[], reference: string): RootImage {
+/** By name, manifest digest or its beginning, or id in a store. Throws `storage/image-missing`, `storage/image-ambiguous`. */
+export function findImage(images: readonly RootImage[], reference: string): RootImage {
   const exact = images.filter(
     ({ names, manifest, stores }) =>
       names.includes(reference) || manifest === reference || Object.values(stores).includes(reference),
