@@ -107,7 +107,7 @@ describe.skipIf(process.getuid?.() !== 0)("pull (needs root)", () => {
       expect.arrayContaining(["containers-storage", "composefs"]),
     );
     const again = JSON.parse((await run(...pull)).out) as { containersStorage: { layers: object } };
-    expect(again.containersStorage.layers).toEqual({ present: 1, written: 0 });
+    expect(again.containersStorage?.layers).toEqual({ present: 1, written: 0 });
     expect(await run("--root", "root", "fsck")).toMatchObject({ code: 0, err: "" });
     mkdirSync(join(base, "mnt"));
     const mounted = await run("--root", "root", "mount", `${domain}/os:1`, "mnt");

@@ -64,6 +64,11 @@ export const storageErrors = defineErrors("storage", {
     hint: "`bootc-store images` lists what there is; a directory is written dir:PATH.",
   },
   "host-invalid": { kind: "corrupt", meaning: "A document is no status of a host as bootc prints it." },
+  "disk-too-small": {
+    kind: "io",
+    meaning: "There is less room on the file system than an image needs at least.",
+    hint: "`bootc-store gc` removes what nothing needs.",
+  },
   "digest-lost": {
     kind: "unsupported",
     meaning: "An image cannot be written out with the digest that it came with.",

@@ -75,7 +75,8 @@ export {
   type OstreeStageResult,
 } from "./stages/composefs-to-ostree.ts";
 export { type StageName, STAGES } from "./stages/index.ts";
-export { pull, type PullOptions, type PullResult } from "./stages/pull.ts";
+export { type PlannedLayer, planPull, type PullPlan, requireRoom } from "./stages/pull-plan.ts";
+export { pull, type PullOptions, type PullProgress, type PullResult } from "./stages/pull.ts";
 export { imageOfSource, pullIntoStorage, type StorageStageResult } from "./stages/pull-into-storage.ts";
 export {
   type ComposefsStageOptions,

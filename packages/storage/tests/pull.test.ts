@@ -78,7 +78,7 @@ describe.skipIf(missing !== undefined)(
       const image = await osImage(1);
       const result = await pullInto(fs.path, image, "localhost/os:1", backend);
       await askPeers(fs.path, result, backend);
-      expect(result.containersStorage.layers).toEqual({ present: 0, written: 2 });
+      expect(result.containersStorage?.layers).toEqual({ present: 0, written: 2 });
       expect(result.composefs?.content[how].files).toBe(41);
       expect(result.ostree?.content[how].files).toBeGreaterThanOrEqual(40);
       if (how === "cloned") {
@@ -179,8 +179,10 @@ describe("without the real tools", () => {
         image: await osImage(3),
         reference: parseImageReference("oci:/x:1"),
         name: "localhost/x:1",
-        upTo: "composefs",
-        onStage: ({ stage, type }) => void stages.push(`${stage} ${type}`),
+        into: ["containers-storage", "composefs"],
+        onProgress: ({ task, id, type }) => {
+          if (task === "stage") stages.push(`${id} ${type}`);
+        },
       });
       expect(result.ostree).toBeUndefined();
       expect(stages).toEqual([

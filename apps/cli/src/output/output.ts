@@ -13,6 +13,21 @@ export class TerminalOutput implements Output {
     this.json = json;
   }
 
+  /** How many lines of a status are on the terminal. */
+  #shown = 0;
+
+  get status(): ((lines: readonly string[]) => void) | undefined {
+    if (!process.stderr.isTTY) return undefined;
+    return (lines) => {
+      // Up over what is there, then each line to its end anew, then what is left of the old ones.
+      const up = this.#shown === 0 ? "" : `\u001b[${this.#shown}A\r`;
+      const width = Math.max(20, (process.stderr.columns ?? 80) - 1);
+      const text = lines.map((line) => `${line.slice(0, width)}\u001b[K\n`).join("");
+      process.stderr.write(`${up}${text}\u001b[J`);
+      this.#shown = lines.length;
+    };
+  }
+
   get width(): number {
     return process.stdout.columns ?? 120;
   }

@@ -21,6 +21,10 @@ export interface Output {
   table<R>(rows: readonly R[], columns: readonly Column<R>[]): void;
   /** Says something beside the result, on standard error. */
   note(text: string): void;
+  /**
+   * Lines on a terminal's standard error that the next call replaces; none takes them away. Absent where there is no terminal.
+   */
+  readonly status?: ((lines: readonly string[]) => void) | undefined;
   /** Bytes as they are, for commands whose result is a file. */
   bytes(bytes: Uint8Array): Promise<void>;
 }

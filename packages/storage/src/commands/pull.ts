@@ -1,9 +1,12 @@
 import type { CommandContext, Output } from "@bootc-store/backend/command";
-import type { ContentTally } from "@bootc-store/backend";
+import type { ContentTally, Image } from "@bootc-store/backend";
+import type { Dir } from "@bootc-store/linux";
 import { printable } from "@bootc-store/core";
 import type { Command } from "@commander-js/extra-typings";
 
 import type { PullResult } from "../stages/pull.ts";
+import type { PullPlan } from "../stages/pull-plan.ts";
+import { counted, parseProgressFd, pullView } from "./pull-progress.ts";
 import { STAGES, type StageName } from "../stages/index.ts";
 import { storageErrors } from "../errors.ts";
 import { bytesText } from "../bytes-text.ts";
@@ -17,7 +20,9 @@ export function registerPull(parent: Command, context: CommandContext): void {
     )
     .argument("<image>", "oci:PATH:TAG, oci-archive:PATH, dir:PATH, docker-archive:PATH, docker://NAME")
     .option("--name <name>", "name of the image in the stores; by default what the reference says")
-    .option("--into <store>", `the last store: ${STAGES.join(", ")}`, parseStage)
+    .option("--into <stores>", `which stores, one or several with commas: ${STAGES.join(", ")}`, parseStages)
+    .option("--dry-run", "say what would be read and written, and do nothing")
+    .option("--progress-fd <fd>", "write progress as JSON lines to this pipe, as bootc does", parseProgressFd)
     .option("--backend <kind>", "layout of a root that has none: ostree or composefs", parseBackend)
     .option("--bootable", "also make the composefs image for booting")
     .option("--platform <os/arch>", "which image of an index; that of this machine unless given")
@@ -31,44 +36,101 @@ export function registerPull(parent: Command, context: CommandContext): void {
       const { root } = parent.opts() as { root?: string };
       if (root === undefined)
         throw storageErrors.error("root-unnamed", "say with --root into which root to pull");
-      const [{ pull }, { PhysicalStores }, { imageOfSource }, { parseImageReference, parsePlatform }] =
-        await Promise.all([
-          import("../stages/pull.ts"),
-          import("../stages/stores.ts"),
-          import("../stages/pull-into-storage.ts"),
-          import("@bootc-store/oci"),
-        ]);
+      const [
+        { pull },
+        { requireRoom },
+        { PhysicalStores },
+        { imageOfSource },
+        { parseImageReference, parsePlatform },
+      ] = await Promise.all([
+        import("../stages/pull.ts"),
+        import("../stages/pull-plan.ts"),
+        import("../stages/stores.ts"),
+        import("../stages/pull-into-storage.ts"),
+        import("@bootc-store/oci"),
+      ]);
       const output = context.output(options);
+      const view = options.dryRun === true ? undefined : pullView(output, options.progressFd);
       const parsed = parseImageReference(reference);
       const name = options.name ?? nameOf(reference);
       const { authfile: authFile, tlsVerify, policy, insecurePolicy } = options;
       const opened = await context.openImage(reference, { authFile, tlsVerify, policy, insecurePolicy });
-      await using image = await imageOfSource(opened.source, {
+      const source =
+        view === undefined ? opened.source : counted(opened.source, (blob, bytes) => view.read(blob, bytes));
+      await using image = await imageOfSource(source, {
         signal: context.signal,
         ...(opened.allow === undefined ? {} : { allow: opened.allow }),
         ...(options.platform === undefined ? {} : { platform: parsePlatform(options.platform) }),
       });
-      await using stores = new PhysicalStores(context.openDir(root), context.ensureDir(options.runroot), {
+      const rootDir = context.openDir(root);
+      const into = options.into ?? STAGES;
+      const plan = await planOf(rootDir, image, into, context);
+      if (options.dryRun === true) {
+        output.value({ name, ...plan });
+        if (!output.json) printPlan(output, name, plan);
+        requireRoom(plan);
+        return;
+      }
+      requireRoom(plan);
+      view?.start(plan);
+      await using stores = new PhysicalStores(rootDir, context.ensureDir(options.runroot), {
         pool: context.pool(),
         log: context.log,
         ...(options.backend === undefined ? {} : { backend: options.backend }),
       });
-      const result = await pull(stores, {
-        reference: parsed,
-        image,
-        name,
-        ...(options.into === undefined ? {} : { upTo: options.into }),
-        ...(options.bootable === undefined ? {} : { bootable: options.bootable }),
-        signal: context.signal,
-        onStage: ({ stage, type, content }) => {
-          if (output.json) return;
-          if (type === "started") output.note(`${stage} …`);
-          else output.note(`${stage} done: ${content === undefined ? "" : tallyText(content)}`);
-        },
-      });
+      let result: PullResult;
+      try {
+        result = await pull(stores, {
+          reference: parsed,
+          image,
+          name,
+          into,
+          ...(options.bootable === undefined ? {} : { bootable: options.bootable }),
+          signal: context.signal,
+          ...(view === undefined ? {} : { onProgress: (event) => view.progress(event) }),
+        });
+      } finally {
+        view?.end();
+      }
       output.value({ name, ...result });
       if (!output.json) printResult(output, name, result);
     });
+}
+
+async function planOf(
+  root: Dir,
+  image: Image,
+  into: readonly StageName[],
+  context: CommandContext,
+): Promise<PullPlan> {
+  const [{ ExistingStores }, { planPull }] = await Promise.all([
+    import("../whole/existing-stores.ts"),
+    import("../stages/pull-plan.ts"),
+  ]);
+  await using stores = await ExistingStores.open(root, { pool: context.pool() });
+  return await planPull(root, stores, image, { into, signal: context.signal });
+}
+
+function printPlan(output: Output, name: string, plan: PullPlan): void {
+  output.line(`image      ${printable(name)}`);
+  output.line(`manifest   ${plan.manifest}`);
+  output.line(`to read    ${plan.downloadBytes} bytes (${bytesText(plan.downloadBytes)})`);
+  const most =
+    plan.writeBytes === null
+      ? `at least ${bytesText(plan.leastBytes)}; layers are compressed, so the most is not known`
+      : `at most ${plan.writeBytes} bytes (${bytesText(plan.writeBytes)}) where stores can share them`;
+  output.line(`to write   ${most}`);
+  output.line(`free       ${bytesText(plan.freeBytes)}`);
+  output.line();
+  output.table(plan.layers, [
+    { title: "LAYER", value: (row) => row.blob },
+    { title: "BYTES", value: (row) => String(row.size), align: "right" },
+    {
+      title: "",
+      value: (row) =>
+        row.in.length === 0 ? "to be read" : `in ${row.in.join(", ")}${row.fetched ? ", to be read" : ""}`,
+    },
+  ]);
 }
 
 function printResult(output: Output, name: string, result: PullResult): void {
@@ -77,7 +139,9 @@ function printResult(output: Output, name: string, result: PullResult): void {
   output.line(`manifest   ${result.manifest}`);
   output.line();
   const rows = [
-    { store: "containers-storage", id: containersStorage.id, content: containersStorage.content },
+    ...(containersStorage === undefined
+      ? []
+      : [{ store: "containers-storage", id: containersStorage.id, content: containersStorage.content }]),
     ...(composefs === undefined
       ? []
       : [{ store: "composefs", id: composefs.image ?? "", content: composefs.content }]),
@@ -105,11 +169,13 @@ function nameOf(reference: string): string {
   return `localhost/image:${tag ?? "latest"}`;
 }
 
-function parseStage(value: string): StageName {
-  const stage = STAGES.find((each) => each === value);
-  if (stage === undefined)
-    throw storageErrors.error("argument-invalid", `--into takes one of ${STAGES.join(", ")}, not "${value}"`);
-  return stage;
+function parseStages(value: string, before: readonly StageName[] = []): StageName[] {
+  const found = value.split(",").map((word) => {
+    const stage = STAGES.find((each) => each === word.trim());
+    if (stage !== undefined) return stage;
+    throw storageErrors.error("argument-invalid", `--into takes ${STAGES.join(", ")}, not "${word}"`);
+  });
+  return [...new Set([...before, ...found])];
 }
 
 function parseBackend(value: string): "ostree" | "composefs" {

@@ -2,7 +2,7 @@
 // attributes that ostree keeps. Commits, refs and labels are those that ostree-ext makes of the image; contents are cloned
 // from composefs' objects.
 
-import type { AdoptOptions, ContentTally } from "@bootc-store/backend";
+import type { AdoptOptions, ContentTally, Image } from "@bootc-store/backend";
 import type { ComposefsBackend } from "@bootc-store/composefs";
 import { importImage, type Repo } from "@bootc-store/ostree";
 
@@ -42,6 +42,15 @@ export async function composefsToOstree(
       context: { ref: reference },
     });
   }
+  return await intoOstree(image, repo, options);
+}
+
+/** Any image into ostree, whose layers' contents are to stay readable until this ends. */
+export async function intoOstree(
+  image: Image,
+  repo: Repo,
+  options: OstreeStageOptions,
+): Promise<OstreeStageResult> {
   const { name, ...rest } = options;
   const imported = await importImage(repo, image, { ...rest, reference: name });
   return {

@@ -28,10 +28,7 @@ export async function imageOfSource(
     manifest: image.manifest,
     config: image.config,
     layers: image.layers.map(({ blob, diffId }) => ({ diffId, blob })),
-    async openLayer(index, more) {
-      const layer = await image.openLayer(index, more);
-      return { diffId: layer.diffId, segments: (again) => layer.segments(again) };
-    },
+    openLayer: (index, more) => image.openLayer(index, more),
     [Symbol.asyncDispose]: () => image[Symbol.asyncDispose](),
   };
 }

@@ -1,84 +1,114 @@
 // The main job: an image of any transport into the stores of a physical root, one stage after another.
 
 import type { ContentTally, Image } from "@bootc-store/backend";
-import { printDigest } from "@bootc-store/core";
+import type { ComposefsBackend } from "@bootc-store/composefs";
+import type { ContainersStorage } from "@bootc-store/containers-storage";
+import { type OnProgress, type OperationOptions, printDigest, type Progress } from "@bootc-store/core";
 import { type ImageReference, printImageReference } from "@bootc-store/oci";
 
-import { composefsToOstree, type OstreeStageResult } from "./composefs-to-ostree.ts";
-import type { StageName } from "./index.ts";
+import { composefsToOstree, intoOstree, type OstreeStageResult } from "./composefs-to-ostree.ts";
+import { type StageName, STAGES } from "./index.ts";
 import { pullIntoStorage, type StorageStageResult } from "./pull-into-storage.ts";
 import type { PhysicalStores } from "./stores.ts";
-import { type ComposefsStageResult, storageToComposefs } from "./storage-to-composefs.ts";
+import { type ComposefsStageResult, intoComposefs, storageToComposefs } from "./storage-to-composefs.ts";
 
-export interface PullOptions {
+export interface PullOptions extends OperationOptions<PullProgress> {
   /** Where the image comes from: its ref in ostree says so. */
   readonly reference: ImageReference;
   /** The image itself, for instance by `imageOfSource`. It stays the caller's. */
   readonly image: Image;
   /** Name that the image gets in containers-storage, its tag in composefs, and, escaped, its ref in ostree. */
   readonly name: string;
-  /** Up to which store; each needs those before it. All three unless given. */
-  readonly upTo?: StageName;
+  /** Into which stores; all three unless given. Each gets it from the nearest before it that is among them, else from `image`. */
+  readonly into?: readonly StageName[];
   /** Also the image for booting. */
   readonly bootable?: boolean;
-  readonly signal?: AbortSignal;
-  readonly onStage?: (event: {
-    readonly stage: StageName;
-    readonly type: "started" | "done";
-    readonly content?: ContentTally;
-  }) => void;
 }
+
+/** `stage` is a whole stage, in layers; `layer` one layer of the first, in bytes of its tar. */
+export type PullProgress = Progress<"stage" | "layer">;
 
 export interface PullResult {
   readonly manifest: string;
   readonly config: string;
-  readonly containersStorage: StorageStageResult;
+  readonly containersStorage?: StorageStageResult;
   readonly composefs?: ComposefsStageResult;
   readonly ostree?: OstreeStageResult;
 }
 
 /** Each stage can be repeated: what is there already is not done again. */
 export async function pull(stores: PhysicalStores, options: PullOptions): Promise<PullResult> {
-  const { name, upTo = "ostree", bootable, signal, onStage } = options;
+  const { image, name, into = STAGES, bootable, signal, onProgress } = options;
   const common = signal === undefined ? {} : { signal };
-  const stage = async <T extends { readonly content: ContentTally }>(
+  const stage = async <T extends { readonly layers: Layers; readonly content: ContentTally }>(
     which: StageName,
     work: () => Promise<T>,
   ): Promise<T> => {
-    onStage?.({ stage: which, type: "started" });
+    const total = image.layers.length;
+    const about = { task: "stage", id: which, unit: "items", total } as const;
+    onProgress?.({ ...about, type: "started", done: 0 });
     const result = await work();
-    onStage?.({ stage: which, type: "done", content: result.content });
+    const how = howOf(result.content);
+    onProgress?.({ ...about, type: "done", done: total, ...(how === undefined ? {} : { how }) });
     return result;
   };
 
-  const { image } = options;
-  const storage = stores.containersStorage();
-  const first = await stage("containers-storage", () =>
-    pullIntoStorage(image, storage, { ...common, names: [name] }),
-  );
-  const result = {
+  let result: PullResult = {
     manifest: printDigest(image.manifest.digest),
     config: printDigest(image.config.digest),
-    containersStorage: first,
   };
-  if (upTo === "containers-storage") return result;
+  let storage: ContainersStorage | undefined;
+  if (into.includes("containers-storage")) {
+    storage = stores.containersStorage();
+    const store = storage;
+    const first = await stage("containers-storage", () =>
+      pullIntoStorage(image, store, { ...common, names: [name], ...layerProgress(onProgress) }),
+    );
+    result = { ...result, containersStorage: first };
+  }
 
-  const composefs = await stores.composefs();
-  const second = await stage("composefs", () =>
-    storageToComposefs(storage, composefs, first.id, {
-      ...common,
-      tags: [name],
-      ...(bootable === undefined ? {} : { bootable }),
-    }),
-  );
-  if (upTo === "composefs") return { ...result, composefs: second };
+  let composefs: ComposefsBackend | undefined;
+  if (into.includes("composefs")) {
+    composefs = await stores.composefs();
+    const store = composefs;
+    const more = { ...common, tags: [name], ...(bootable === undefined ? {} : { bootable }) };
+    const id = result.containersStorage?.id;
+    const second = await stage("composefs", () =>
+      storage === undefined || id === undefined
+        ? intoComposefs(image, store, more)
+        : storageToComposefs(storage, store, id, more),
+    );
+    result = { ...result, composefs: second };
+  }
 
-  const repo = stores.ostree();
-  const third = await stage("ostree", () =>
-    composefsToOstree(composefs, repo, second.id, {
-      ...common,
-      name: printImageReference(options.reference),
-    }),
-  );
-  return { ...result, composefs: second, ostree: third };
+  if (into.includes("ostree")) {
+    const repo = stores.ostree();
+    const more = { ...common, name: printImageReference(options.reference) };
+    const id = result.composefs?.id;
+    const third = await stage("ostree", () =>
+      composefs === undefined || id === undefined
+        ? intoOstree(image, repo, more)
+        : composefsToOstree(composefs, repo, id, more),
+    );
+    result = { ...result, ostree: third };
+  }
+  return result;
+}
+
+interface Layers {
+  readonly present: number;
+  readonly written: number;
+}
+
+/** How most of the content was put in place. */
+function howOf(tally: ContentTally): PullProgress["how"] {
+  const most = (["reused", "cloned", "linked", "copied"] as const)
+    .filter((how) => tally[how].files > 0)
+    .sort((a, b) => tally[b].bytes - tally[a].bytes);
+  return most[0];
+}
+
+function layerProgress(onProgress: PullOptions["onProgress"]): { onProgress?: OnProgress } {
+  if (onProgress === undefined) return {};
+  return { onProgress: (each) => onProgress({ ...each, task: "layer" }) };
 }

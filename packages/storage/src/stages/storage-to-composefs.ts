@@ -1,4 +1,4 @@
-import type { AdoptOptions, ContentTally } from "@bootc-store/backend";
+import type { AdoptOptions, ContentTally, Image } from "@bootc-store/backend";
 import type { ComposefsBackend, XattrMode } from "@bootc-store/composefs";
 import type { ContainersStorage } from "@bootc-store/containers-storage";
 
@@ -39,6 +39,15 @@ export async function storageToComposefs(
       context: { ref: reference },
     });
   }
+  return await intoComposefs(image, composefs, options);
+}
+
+/** Any image into composefs. */
+export async function intoComposefs(
+  image: Image,
+  composefs: ComposefsBackend,
+  options: ComposefsStageOptions = {},
+): Promise<ComposefsStageResult> {
   const { tags, ...rest } = options;
   const written = await composefs.writeImage(image, {
     ...rest,
