@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { compare, type ComparisonResult, machineLine, markdownTable, openLab } from "@bootc-store/lab";
 import { Command, InvalidArgumentError } from "@commander-js/extra-typings";
@@ -20,18 +20,36 @@ const collect = (value: string, before: string[] | undefined): string[] => [
   ...value.split(","),
 ];
 
-function page(results: readonly ComparisonResult[], count: number): string {
+/** The table with the rows of an earlier page in the place of what was not measured now. */
+function mergedTable(results: readonly ComparisonResult[], before: string): string {
+  const groups = new Map<string, string[]>();
+  const take = (lines: readonly string[]): void => {
+    let group: string[] = [];
+    for (const line of lines) {
+      const name = /^\| ([^|]*?) \| /.exec(line)?.[1] ?? "";
+      if (name !== "") groups.set(name, (group = []));
+      group.push(line);
+    }
+  };
+  const rows = (text: string): string[] => text.split("\n").filter((line) => line.startsWith("| "));
+  const [head = "", rule = "", ...now] = rows(markdownTable(results));
+  take(rows(before).filter((line) => line !== head && line !== rule));
+  take(now);
+  return [head, rule, ...[...groups.values()].flat(), ""].join("\n");
+}
+
+function page(results: readonly ComparisonResult[], count: number, file: string): string {
   return `# Benchmarks
 
 Whole processes, ours and the peer in turn in one run, ${count} rounds after one that is not counted: medians with the smallest and
 largest. A ratio is ours divided by the peer within a round, so below 1 we are faster; the median with its spread. User and
 system time and the peak of resident memory are the kernel's count (\`wait4\`) over the process and its children. Made by
-\`npx pnpm@12 harness bench --write docs/benchmarks.md\`; no test depends on it.
+\`npx pnpm@12 harness bench --write ${file}\`; no test depends on it.
 
 Machine: ${machineLine()}. ${new Date().toISOString().slice(0, 10)}. Other work may have shared it: trust ratios and processor time before
 wall clock.
 
-${markdownTable(results)}`;
+${mergedTable(results, existsSync(file) ? readFileSync(file, "utf8") : "")}`;
 }
 
 export function benchCommand() {
@@ -46,7 +64,7 @@ export function benchCommand() {
     .option("--only <text>", "only what has this in its name")
     .option("--rounds <n>", "rounds that count", rounds, 5)
     .option("--seed <n>", "of the inputs that are made from one", rounds, 1)
-    .option("--write <file>", "write the page there as well")
+    .option("--write <file>", "write the page there as well; rows in it of what is not measured now stay")
     .action(async ({ cache, input = ["os"], only = "", rounds: count, seed, write }) => {
       const lab = openLab({ cache });
       try {
@@ -70,7 +88,7 @@ export function benchCommand() {
         print(markdownTable(results).trimEnd());
         if (write !== undefined) {
           mkdirSync(dirname(write), { recursive: true });
-          writeFileSync(write, page(results, count));
+          writeFileSync(write, page(results, count, write));
           log(`wrote ${write}`);
         }
       } finally {
