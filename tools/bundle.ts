@@ -18,7 +18,8 @@ const dependencies = Object.keys(readJson<Manifest>(join(CLI, "package.json")).d
 
 function isOutside(id: string): boolean {
   if (isBuiltin(id)) return true;
-  if (/^[./]/.test(id) || id.startsWith("@bootc-store/")) return false;
+  // The last are helpers that the bundler itself brings.
+  if (/^(?:[./]|@bootc-store\/|@oxc-project\/runtime\/)/.test(id)) return false;
   const name = id
     .split("/")
     .slice(0, id.startsWith("@") ? 2 : 1)
@@ -79,6 +80,8 @@ mkdirSync(OUT);
 const bundle = await rolldown({
   input: { main: join(CLI, "src/main.ts"), worker: join(ROOT, "packages/linux/src/pool/worker.ts") },
   platform: "node",
+  // What the oldest Node that is promised cannot read, such as `using`, is written otherwise.
+  transform: { target: "node22" },
   external: isOutside,
   resolve: { conditionNames: ["@bootc-store/source", "node", "import", "default"] },
   plugins: [taskNames(), lazyRequires],
