@@ -117,7 +117,9 @@ class LayerNames {
         | "config"
         | "manifest"
         | undefined;
-      if (kind !== undefined && contentType !== CONTENT_TYPES[kind]) {
+      // A layer of an artifact is no tar, and is kept as it is.
+      const blob = kind === "layer" && contentType === CONTENT_TYPES.blob;
+      if (kind !== undefined && !blob && contentType !== CONTENT_TYPES[kind]) {
         const what = `it leads to a stream of ${contentType}`;
         yield { ...finding("link-mismatch", "stream", name, `streams/${name}`, what), actual: object };
         continue;
