@@ -71,7 +71,11 @@ afterAll(async () => {
 async function run(
   ...args: string[]
 ): Promise<{ readonly code: number | null; readonly out: string; readonly err: string }> {
-  const child = spawn(process.execPath, ["--conditions=@bootc-store/source", MAIN, ...args], { cwd: base });
+  return await runProcess(process.execPath, "--conditions=@bootc-store/source", MAIN, ...args);
+}
+
+async function runProcess(program: string, ...args: string[]): ReturnType<typeof run> {
+  const child = spawn(program, args, { cwd: base });
   const [out, err]: [string[], string[]] = [[], []];
   child.stdout.on("data", (data) => out.push(String(data)));
   child.stderr.on("data", (data) => err.push(String(data)));
@@ -107,7 +111,7 @@ describe.skipIf(process.getuid?.() !== 0)("pull (needs root)", () => {
       expect.arrayContaining(["containers-storage", "composefs"]),
     );
     const again = JSON.parse((await run(...pull)).out) as { containersStorage: { layers: object } };
-    expect(again.containersStorage?.layers).toEqual({ present: 1, written: 0 });
+    expect(again.containersStorage.layers).toEqual({ present: 1, written: 0 });
     expect(await run("--root", "root", "fsck")).toMatchObject({ code: 0, err: "" });
     mkdirSync(join(base, "mnt"));
     const mounted = await run("--root", "root", "mount", `${domain}/os:1`, "mnt");
@@ -141,5 +145,80 @@ describe.skipIf(process.getuid?.() !== 0)("pull (needs root)", () => {
     expect(refused.code).toBe(2);
     expect(refused.err).toContain("oci/policy-rejected");
     expect((await run("--root", "other", "images")).out).toContain("There are no images.");
+  });
+
+  test("as a plan, into some of the stores, and told line by line", async () => {
+    mkdirSync(join(base, "some/ostree"), { recursive: true });
+    const common = [
+      "--root",
+      "some",
+      "pull",
+      "--insecure-policy",
+      "--no-tls-verify",
+      "--runroot",
+      join(base, "run2"),
+    ];
+    const image = `docker://${domain}/os:1`;
+    const size = [...blobs.values()].find((bytes) => bytes.includes("ustar"))?.length ?? 0;
+    const planned = JSON.parse((await run(...common, "--dry-run", "--json", image)).out) as object;
+    // The layer is a plain tar, so what is written at most is known too.
+    expect(planned).toMatchObject({
+      manifest: digest,
+      downloadBytes: size,
+      writeBytes: size,
+      leastBytes: size,
+    });
+    expect(readdirSync(join(base, "some"))).toEqual(["ostree"]);
+    expect(readdirSync(join(base, "some/ostree"))).toEqual([]);
+
+    const only = await run(...common, "--into", "composefs,ostree", "--json", image);
+    expect([only.code, only.err]).toEqual([0, ""]);
+    expect(Object.keys(JSON.parse(only.out) as object).sort()).toEqual([
+      "composefs",
+      "config",
+      "manifest",
+      "name",
+      "ostree",
+    ]);
+    expect(await run("--root", "some", "fsck")).toMatchObject({ code: 0, err: "" });
+    expect(await run(...common, "--into", "composefs,nowhere", image)).toMatchObject({ code: 2 });
+
+    // Its fourth descriptor is a pipe, as bootc's has to be.
+    const words = [
+      process.execPath,
+      "--conditions=@bootc-store/source",
+      MAIN,
+      ...common,
+      "--progress-fd",
+      "3",
+      image,
+    ];
+    const told = await runProcess("sh", "-c", '"$@" 3>&1 >/dev/null 2>/dev/null | cat', "sh", ...words);
+    const lines = told.out
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { type: string; bytes?: number; bytesTotal?: number; id?: string });
+    expect(lines[0]).toEqual({ type: "Start", version: "0.1.0" });
+    expect(lines.at(1)).toMatchObject({
+      type: "ProgressBytes",
+      task: "pulling",
+      bytes: 0,
+      bytesTotal: size,
+      id: digest,
+    });
+    expect(lines.findLast(({ type }) => type === "ProgressBytes")).toMatchObject({
+      bytes: size,
+      steps: 1,
+      subtasks: [],
+    });
+    expect(lines.filter(({ type }) => type === "ProgressSteps").map(({ id }) => id)).toEqual([
+      "composefs",
+      "composefs",
+      "ostree",
+      "ostree",
+    ]);
+    const again = JSON.parse((await run(...common, "--dry-run", "--json", image)).out) as object;
+    expect(again).toMatchObject({ downloadBytes: 0, writeBytes: 0 });
+    expect(await run(...common, "--progress-fd", "2", image)).toMatchObject({ code: 2 });
   });
 });

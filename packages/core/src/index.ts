@@ -39,7 +39,8 @@ export {
   withContext,
   withContextSync,
 } from "./error.ts";
+export { canonicalJson } from "./canonical-json.ts";
 export { coreErrors } from "./errors.ts";
 export { type BackendKind, type Finding, type Repair, type Severity } from "./finding.ts";
 export { type Log, type LogFields, type LogLevel, silentLog } from "./log.ts";
-export { type OnProgress, type OperationOptions, type Progress } from "./progress.ts";
+export { type OnProgress, type OperationOptions, type Progress, signalOf } from "./progress.ts";

@@ -22,3 +22,8 @@ export interface OperationOptions<P extends Progress = Progress> {
   readonly signal?: AbortSignal;
   readonly onProgress?: OnProgress<P>;
 }
+
+/** The signal alone, as options for an operation whose progress is of another kind. */
+export function signalOf({ signal }: Pick<OperationOptions, "signal">): { readonly signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal };
+}

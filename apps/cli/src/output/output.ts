@@ -21,7 +21,9 @@ export class TerminalOutput implements Output {
     return (lines) => {
       // Up over what is there, then each line to its end anew, then what is left of the old ones.
       const up = this.#shown === 0 ? "" : `\u001b[${this.#shown}A\r`;
-      const width = Math.max(20, (process.stderr.columns ?? 80) - 1);
+      // A terminal that does not know its width says 0.
+      const columns = process.stderr.columns;
+      const width = (columns > 0 ? columns : 80) - 1;
       const text = lines.map((line) => `${line.slice(0, width)}\u001b[K\n`).join("");
       process.stderr.write(`${up}${text}\u001b[J`);
       this.#shown = lines.length;

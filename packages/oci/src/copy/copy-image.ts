@@ -1,6 +1,6 @@
 // One image from any place to any other: its blobs bit for bit, then its documents as they are, then its name.
 
-import { type OperationOptions, printDigest, type Progress } from "@bootc-store/core";
+import { type OperationOptions, printDigest, type Progress, signalOf } from "@bootc-store/core";
 
 import { ociErrors } from "../errors.ts";
 import type { Descriptor, ExactDocument, Platform } from "../image/descriptor.ts";
@@ -49,10 +49,6 @@ export async function copyImage(
   await copier.copyDocument(document, true, 0);
   await sink.commit(signalOf(options));
   return { document, blobs: [...blobs.values()] };
-}
-
-function signalOf({ signal }: Pick<OperationOptions, "signal">): { readonly signal?: AbortSignal } {
-  return signal === undefined ? {} : { signal };
 }
 
 function imageOptions(options: CopyImageOptions): {

@@ -4,7 +4,7 @@
 
 import { createHash } from "node:crypto";
 
-import { type Digest, printDigest } from "@bootc-store/core";
+import { canonicalJson, type Digest, printDigest } from "@bootc-store/core";
 import {
   type ExactDocument,
   type JsonObject,
@@ -14,14 +14,6 @@ import {
 } from "@bootc-store/oci";
 
 import { ostreeErrors } from "../errors.ts";
-
-/** JSON without blanks and with keys in byte order. */
-export function canonicalJson(value: JsonValue): string {
-  if (Array.isArray(value)) return `[${value.map((each: JsonValue) => canonicalJson(each)).join(",")}]`;
-  if (!isObject(value)) return JSON.stringify(value);
-  const keys = Object.keys(value).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-  return `{${keys.map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key] as JsonValue)}`).join(",")}}`;
-}
 
 /** What a commit keeps of an image's documents. */
 interface ImageDocuments {

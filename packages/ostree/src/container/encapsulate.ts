@@ -1,6 +1,13 @@
 import { createHash } from "node:crypto";
 import { createGzip, constants } from "node:zlib";
-import { type ByteString, type Digest, printDigest, throwIfAborted, utf8 } from "@bootc-store/core";
+import {
+  canonicalJson,
+  type ByteString,
+  type Digest,
+  printDigest,
+  throwIfAborted,
+  utf8,
+} from "@bootc-store/core";
 import type { File } from "@bootc-store/linux";
 import {
   type Descriptor,
@@ -17,7 +24,6 @@ import type { Checksum } from "../format/checksum.ts";
 import { lookupValue } from "../gvariant/index.ts";
 import { HEADS } from "../repo/refs.ts";
 import type { Repo } from "../repo/repo.ts";
-import { canonicalJson } from "./documents.ts";
 import { chunkLayer, commitLayer, contentsOf, treeLayer } from "./export-layer.ts";
 import type { StoredImage } from "./images.ts";
 import { layerRef } from "./refs.ts";

@@ -2,7 +2,7 @@
 // them to the descriptor of `--progress-fd`. bootc, crates/lib/src/progress_jsonl.rs.
 
 import type { Output } from "@bootc-store/backend/command";
-import { printDigest } from "@bootc-store/core";
+import { canonicalJson, printDigest, renderError } from "@bootc-store/core";
 import { File } from "@bootc-store/linux";
 import type { BlobContent, Descriptor, ImageTransportSource } from "@bootc-store/oci";
 
@@ -63,7 +63,7 @@ function countedContent(
 
 /** Which view a pull gets; none where nobody looks. */
 export function pullView(output: Output, progressFd: number | undefined): PullView | undefined {
-  if (progressFd !== undefined) return new JsonLines(progressFd);
+  if (progressFd !== undefined) return new JsonLines(progressFd, output);
   if (output.json) return undefined;
   return output.status === undefined ? new Notes(output) : new Terminal(output.status);
 }
@@ -229,13 +229,15 @@ const UPDATE_MS = 200;
 /** One object a line, keys sorted. Updates may be left out, ends never are. */
 class JsonLines implements PullView {
   readonly #file: File;
+  readonly #output: Output;
   #layers: Layers | undefined;
   #manifest = "";
   #written = 0;
   #begun = false;
   #broken = false;
 
-  constructor(fd: number) {
+  constructor(fd: number, output: Output) {
+    this.#output = output;
     this.#file = File.borrow(fd, `descriptor ${fd}`);
     if (this.#file.stat().type !== "fifo")
       throw storageErrors.error("argument-invalid", `Cannot use fd ${fd} for progress JSON: it is no pipe`);
@@ -310,23 +312,14 @@ class JsonLines implements PullView {
       if (!this.#begun) this.#line({ type: "Start", version: "0.1.0" });
       this.#begun = true;
       this.#line(event);
-    } catch {
+    } catch (error) {
       // Whoever reads it has gone; the pull goes on.
       this.#broken = true;
+      this.#output.note(`Failed to write to jsonl: ${renderError(error)}`);
     }
   }
 
   #line(value: object): void {
-    this.#file.write(Buffer.from(`${JSON.stringify(sorted(value))}\n`));
+    this.#file.write(Buffer.from(`${canonicalJson(value)}\n`));
   }
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, each]) => [key, sorted(each)]),
-  );
 }

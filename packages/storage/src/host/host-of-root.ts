@@ -2,7 +2,7 @@
 // deployments to take for the booted one.
 
 import { ComposefsBackend, readDeployments } from "@bootc-store/composefs";
-import { byteString, type OperationOptions, utf8 } from "@bootc-store/core";
+import { byteString, type OperationOptions, signalOf, utf8 } from "@bootc-store/core";
 import { type Dir, parseMountInfo, type Pool } from "@bootc-store/linux";
 import { type DeploymentName, parseDeploymentName, Sysroot } from "@bootc-store/ostree";
 import { COMPOSEFS, COMPOSEFS_ID, GRUB_USER_CFG, LOADER_ENTRIES } from "@bootc-store/paths";
@@ -88,10 +88,6 @@ async function ofComposefs(root: Dir, options: HostOfRootOptions): Promise<Host>
     ...(overlay === undefined ? {} : { usrOverlay: overlay }),
     ...signalOf(options),
   });
-}
-
-function signalOf({ signal }: OperationOptions): OperationOptions {
-  return signal === undefined ? {} : { signal };
 }
 
 interface FoundBoot extends Disposable {

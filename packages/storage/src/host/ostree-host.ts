@@ -12,7 +12,7 @@ import {
 
 import type { ImageReference } from "../image-status.ts";
 import { imageStatusOf, referenceOfOrigin } from "./image-documents.ts";
-import { type Host, type HostEntry, hostOf, type UsrOverlay } from "./schema.ts";
+import { type Host, type HostEntry, hostOf, NO_STATUS, type UsrOverlay } from "./schema.ts";
 
 export interface OstreeHostOptions extends OperationOptions {
   /**
@@ -33,7 +33,7 @@ const INCOMPATIBLE = ["rpmostree", "packages", "overrides", "modules"];
 export function ostreeHost(sysroot: Sysroot, options: OstreeHostOptions = {}): Host {
   const { booted, deployments } = sysroot;
   const reader = new EntryReader(sysroot, booted, options);
-  if (booted === undefined) return hostOf({ ...EMPTY, readOnly: options.readOnly === true });
+  if (booted === undefined) return hostOf({ ...NO_STATUS, readOnly: options.readOnly === true });
   const own = deployments.filter(({ stateroot }) => stateroot === booted.stateroot);
   const foreign = deployments.filter(({ stateroot }) => stateroot !== booted.stateroot);
   const staged = own.find((each) => each.staged);
@@ -55,16 +55,6 @@ export function ostreeHost(sysroot: Sysroot, options: OstreeHostOptions = {}): H
     { image: asked ?? null, bootOrder: rollbackQueued ? "rollback" : "default" },
   );
 }
-
-const EMPTY = {
-  staged: null,
-  booted: null,
-  rollback: null,
-  otherDeployments: [],
-  rollbackQueued: false,
-  type: null,
-  usrOverlay: null,
-} as const;
 
 class EntryReader {
   readonly #sysroot: Sysroot;

@@ -1,5 +1,7 @@
 // A host's status as text for programs: canonical JSON, and YAML as Rust's serde_yaml writes it.
 
+import { canonicalJson } from "@bootc-store/core";
+
 import type { Host } from "./schema.ts";
 
 type Value =
@@ -20,14 +22,7 @@ function valueOf(host: Host): Value {
 
 /** JSON with sorted keys and without blanks or a line's end. */
 export function printHostJson(host: Host): string {
-  return json(valueOf(host));
-}
-
-function json(value: Value): string {
-  if (Array.isArray(value)) return `[${value.map((each: Value) => json(each)).join(",")}]`;
-  if (typeof value !== "object" || value === null) return JSON.stringify(value);
-  const entries = entriesOf(value).sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${entries.map(([key, each]) => `${JSON.stringify(key)}:${json(each)}`).join(",")}}`;
+  return canonicalJson(valueOf(host));
 }
 
 export function printHostYaml(host: Host): string {
