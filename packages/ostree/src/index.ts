@@ -1,6 +1,6 @@
 export { OstreeBackend } from "./backend/backend.ts";
 export { type RepoFinding, verifyRepo } from "./backend/verify.ts";
-export { removeDamaged } from "./maintain/remove-damaged.ts";
+export { type SetAside, setDamagedAside } from "./maintain/set-aside.ts";
 export { type Reason, reasonsFor } from "./backend/why.ts";
 export { type CommitDescription, type WriteTreeOptions } from "./commit/options.ts";
 export { MutableTree } from "./commit/mutable-tree.ts";

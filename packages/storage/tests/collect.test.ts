@@ -6,24 +6,23 @@ import { join } from "node:path";
 
 import { utf8 } from "@bootc-store/core";
 import { openLab } from "@bootc-store/lab";
-import { createPool, Dir } from "@bootc-store/linux";
-import { parseImageReference } from "@bootc-store/oci";
+import { createPool, type Dir } from "@bootc-store/linux";
+
 import { lookup } from "@bootc-store/tree";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import {
   applyRootGc,
-  ExistingStores,
+  type ExistingStores,
   listRootImages,
-  PhysicalStores,
   planRootGc,
-  pull,
   type PullResult,
   removeRootImage,
   verifyRoot,
   whyKept,
 } from "../src/index.ts";
-import { osImage } from "./os-image.ts";
+
+import { askPeers, fillRoot, withRoot } from "./root.ts";
 
 const lab = openLab();
 const pool = createPool({ size: 2 });
@@ -39,29 +38,14 @@ describe.skipIf(missing !== undefined)(`collecting ${missing ?? ""}`, () => {
   let pulled: PullResult[];
   beforeEach(async () => {
     path = mkdtempSync(join(tmpdir(), "bootc-store-gc-"));
-    for (const name of ["root/ostree", "run"]) mkdirSync(join(path, name), { recursive: true });
-    using root = Dir.openHost(utf8(join(path, "root")));
-    using run = Dir.openHost(utf8(join(path, "run")));
-    pulled = [];
-    for (const seed of [1, 2]) {
-      await using stores = new PhysicalStores(root, run, { pool });
-      const reference = parseImageReference(`oci:/images/os:${seed}`);
-      pulled.push(
-        await pull(stores, { image: await osImage(seed), reference, name: `localhost/os:${seed}` }),
-      );
-    }
+    pulled = await fillRoot(path, pool, [1, 2]);
   });
   afterEach(() => rmSync(path, { recursive: true, force: true }));
 
-  async function withStores<T>(
+  const withStores = <T>(
     work: (stores: ExistingStores, root: Dir) => Promise<T>,
     access: "read" | "write" = "write",
-  ): Promise<T> {
-    using root = Dir.openHost(utf8(join(path, "root")));
-    using runRoot = Dir.openHost(utf8(join(path, "run")));
-    await using stores = await ExistingStores.open(root, { pool, runRoot, access });
-    return await work(stores, root);
-  }
+  ): Promise<T> => withRoot(path, pool, work, access);
 
   const collect = (): Promise<number> =>
     withStores(async (stores, root) => {
@@ -77,25 +61,12 @@ describe.skipIf(missing !== undefined)(`collecting ${missing ?? ""}`, () => {
       return all.filter(({ severity }) => severity === "error").map(({ code }) => code);
     }, "read");
 
-  async function askPeers(): Promise<void> {
-    const root = join(path, "root");
-    const graph = ["--graph", join(root, "ostree/bootc/storage"), "--run", join(path, "run")];
-    if (lab.missing({ peers: ["containers-storage"] }) === undefined)
-      await lab.peers["containers-storage"].succeed([...graph, "check"]);
-    if (lab.missing({ peers: ["cfsctl"] }) === undefined) {
-      await lab.peers.cfsctl.succeed(["--repo", join(root, "composefs"), "fsck"]);
-      await lab.peers.cfsctl.succeed(["--repo", join(root, "composefs"), "oci", "fsck"]);
-    }
-    if (lab.missing({ peers: ["ostree"] }) === undefined)
-      await lab.peers.ostree.succeed([`--repo=${join(root, "ostree/repo")}`, "fsck", "-q"]);
-  }
-
   test("what was just pulled is needed, but for what no image refers to", async () => {
     await collect();
     expect(await collect()).toBe(0);
     expect(await names()).toHaveLength(4);
     expect(await errors()).toEqual([]);
-    await askPeers();
+    await askPeers(lab, path);
   });
 
   test("an image goes from every store, and its contents with the collection", async () => {
@@ -118,7 +89,7 @@ describe.skipIf(missing !== undefined)(`collecting ${missing ?? ""}`, () => {
     expect(await collect()).toBeGreaterThan(80);
     expect(await collect()).toBe(0);
     expect(await errors()).toEqual([]);
-    await askPeers();
+    await askPeers(lab, path);
     await withStores(async (stores) => {
       expect(
         (await stores.ostree?.readTree(pulled[1]?.ostree?.commit ?? ""))?.tree.root.size,
@@ -183,14 +154,14 @@ describe.skipIf(missing !== undefined)(`collecting ${missing ?? ""}`, () => {
         (await Array.fromAsync(stores.ostree?.verify() ?? [])).filter(({ severity }) => severity === "error"),
       ).toEqual([]);
     }, "read");
-    await askPeers();
+    await askPeers(lab, path);
     rmSync(join(path, "root/state"), { recursive: true });
     rmSync(deploy, { recursive: true });
     expect(await collect()).toBeGreaterThan(50);
     await withStores(async (stores) => {
       await expect(stores.composefs?.readTree(image)).rejects.toMatchObject({ kind: "not-found" });
     }, "read");
-    await askPeers();
+    await askPeers(lab, path);
   });
 
   test("nothing is collected where a deployment cannot be understood", async () => {

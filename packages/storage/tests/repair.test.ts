@@ -4,7 +4,6 @@ import {
   chmodSync,
   chownSync,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -19,23 +18,21 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { type Finding, utf8 } from "@bootc-store/core";
+import type { Finding } from "@bootc-store/core";
 import { openLab } from "@bootc-store/lab";
-import { createPool, Dir } from "@bootc-store/linux";
-import { parseImageReference } from "@bootc-store/oci";
+import { createPool, type Dir } from "@bootc-store/linux";
+import { removeImages } from "@bootc-store/ostree";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import {
   applyRootGc,
-  ExistingStores,
-  PhysicalStores,
+  type ExistingStores,
   planRootGc,
-  pull,
   repairRoot,
   type RepairResult,
   verifyRoot,
 } from "../src/index.ts";
-import { osImage } from "./os-image.ts";
+import { askPeers, fillRoot, withRoot } from "./root.ts";
 
 const lab = openLab();
 const pool = createPool({ size: 2 });
@@ -52,23 +49,12 @@ describe.skipIf(missing !== undefined)(`damage of a root ${missing ?? ""}`, () =
   const at = (name: string): string => join(path, "root", name);
   beforeEach(async () => {
     path = mkdtempSync(join(tmpdir(), "bootc-store-repair-"));
-    for (const name of ["root/ostree", "run"]) mkdirSync(join(path, name), { recursive: true });
-    using root = Dir.openHost(utf8(join(path, "root")));
-    using run = Dir.openHost(utf8(join(path, "run")));
-    for (const seed of [1, 2]) {
-      await using stores = new PhysicalStores(root, run, { pool });
-      const reference = parseImageReference(`oci:/images/os:${seed}`);
-      await pull(stores, { image: await osImage(seed), reference, name: `localhost/os:${seed}` });
-    }
+    await fillRoot(path, pool, [1, 2]);
   });
   afterEach(() => rmSync(path, { recursive: true, force: true }));
 
-  async function withStores<T>(work: (stores: ExistingStores, root: Dir) => Promise<T>): Promise<T> {
-    using root = Dir.openHost(utf8(join(path, "root")));
-    using runRoot = Dir.openHost(utf8(join(path, "run")));
-    await using stores = await ExistingStores.open(root, { pool, runRoot, access: "write" });
-    return await work(stores, root);
-  }
+  const withStores = <T>(work: (stores: ExistingStores, root: Dir) => Promise<T>): Promise<T> =>
+    withRoot(path, pool, work);
   const repair = (): Promise<RepairResult> =>
     withStores(async (stores, root) => await repairRoot(root, stores, { pool }));
   const check = (): Promise<Finding[]> =>
@@ -76,18 +62,6 @@ describe.skipIf(missing !== undefined)(`damage of a root ${missing ?? ""}`, () =
       const all = await Array.fromAsync(verifyRoot(root, stores));
       return all.filter(({ severity }) => severity === "error");
     });
-
-  async function askPeers(): Promise<void> {
-    const graph = ["--graph", at("ostree/bootc/storage"), "--run", join(path, "run")];
-    if (lab.missing({ peers: ["containers-storage"] }) === undefined)
-      await lab.peers["containers-storage"].succeed([...graph, "check"]);
-    if (lab.missing({ peers: ["cfsctl"] }) === undefined) {
-      await lab.peers.cfsctl.succeed(["--repo", at("composefs"), "fsck"]);
-      await lab.peers.cfsctl.succeed(["--repo", at("composefs"), "oci", "fsck"]);
-    }
-    if (lab.missing({ peers: ["ostree"] }) === undefined)
-      await lab.peers.ostree.succeed([`--repo=${at("ostree/repo")}`, "fsck", "-q"]);
-  }
 
   /** Files of a store that hold something a check can see. */
   function filesOf(store: string, suffix: RegExp): string[] {
@@ -127,7 +101,7 @@ describe.skipIf(missing !== undefined)(`damage of a root ${missing ?? ""}`, () =
       expect(result.left.filter(({ severity }) => severity === "error")).toEqual([]);
       expect(result.mended.length).toBeGreaterThan(0);
       expect(await check()).toEqual([]);
-      await askPeers();
+      await askPeers(lab, path);
     },
     120_000,
   );
@@ -157,7 +131,45 @@ describe.skipIf(missing !== undefined)(`damage of a root ${missing ?? ""}`, () =
     expect((await check()).length).toBeGreaterThan(0);
     const result = await repair();
     expect(result.left.filter(({ severity }) => severity === "error")).toEqual([]);
-    await askPeers();
+    await askPeers(lab, path);
+  }, 120_000);
+
+  test("a tag whose manifest has lost its name leads to it again", async () => {
+    const manifest =
+      readdirSync(at("composefs/streams")).find((name) => name.startsWith("oci-manifest-")) ?? "";
+    unlinkSync(at(`composefs/streams/${manifest}`));
+    expect((await check()).map(({ code }) => code)).toContain("composefs/ref-broken");
+    const result = await repair();
+    expect(result.left.filter(({ severity }) => severity === "error")).toEqual([]);
+    expect(result.repaired.filter(({ kind }) => kind === "image")).toHaveLength(1);
+    await askPeers(lab, path);
+  }, 120_000);
+
+  test("what is damaged of another image stays where it is", async () => {
+    // Of the second image containers-storage and ostree have nothing; of the first all is there.
+    await withStores(async ({ containersStorage, ostree }) => {
+      await containersStorage?.deleteImage("localhost/os:2");
+      if (ostree !== undefined) removeImages(ostree.repo, ["oci:/images/os:2"]);
+    });
+    await withStores(async (stores, root) => await applyRootGc(stores, await planRootGc(root, stores)));
+    const before = new Set(
+      content("containers-storage").map((name) => readFileSync(at(name)).toString("latin1")),
+    );
+    const only = content("composefs").find((name) => {
+      const bytes = readFileSync(at(name)).toString("latin1");
+      return bytes.startsWith("2-") && !before.has(bytes);
+    });
+    const whole = content("composefs").find((name) =>
+      readFileSync(at(name)).toString("latin1").startsWith("1-"),
+    );
+    flip(only ?? "", 7);
+    flip(whole ?? "", 7);
+    rmSync(at("ostree/repo"), { recursive: true });
+    const result = await repair();
+    expect(result.left.filter(({ severity }) => severity === "error")).toEqual([
+      expect.objectContaining({ code: "composefs/object-digest-mismatch" }),
+    ]);
+    expect(existsSync(at(only ?? ""))).toBe(true);
   }, 120_000);
 
   test("a commit and its ref come back", async () => {
@@ -169,7 +181,7 @@ describe.skipIf(missing !== undefined)(`damage of a root ${missing ?? ""}`, () =
     expect(result.left.filter(({ severity }) => severity === "error")).toEqual([]);
     expect(readFileSync(at(ref), "utf8").trim()).toBe(commit);
     expect(existsSync(at(`ostree/repo/objects/${commit.slice(0, 2)}/${commit.slice(2)}.commit`))).toBe(true);
-    await askPeers();
+    await askPeers(lab, path);
   }, 120_000);
 
   test(`${ROUNDS} random damages are found, and mended`, async () => {
@@ -201,6 +213,6 @@ describe.skipIf(missing !== undefined)(`damage of a root ${missing ?? ""}`, () =
         left: [],
       });
     }
-    await askPeers();
+    await askPeers(lab, path);
   }, 1_800_000);
 });

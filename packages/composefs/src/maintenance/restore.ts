@@ -14,9 +14,9 @@ import type { RepositoryFinding } from "./verify.ts";
 /** What is damaged or missing, and whatever is not whole for it. */
 export interface Broken {
   readonly objects: ReadonlySet<string>;
-  /** Names in `streams/` and `images/`. */
-  readonly streams: ReadonlySet<string>;
-  readonly images: ReadonlySet<string>;
+  /** Names in `streams/` and `images/`, each with the damaged or missing objects that it is known to need. */
+  readonly streams: ReadonlyMap<string, readonly string[]>;
+  readonly images: ReadonlyMap<string, readonly string[]>;
   /** Of the objects those that nothing refers to; none where not everything could be read. */
   readonly unneeded: ReadonlySet<string>;
 }
@@ -38,20 +38,26 @@ export async function findBroken(
   { signal }: OperationOptions = {},
 ): Promise<Broken> {
   const objects = brokenObjects(findings);
-  const named = { streams: new Set<string>(), images: new Set<string>() };
-  for (const { severity, subject } of findings) {
-    if (severity !== "error") continue;
-    if (subject.kind === "stream") named.streams.add(subject.id);
-    else if (subject.kind === "image") named.images.add(subject.id);
-  }
+  const named = {
+    streams: new Map<string, readonly string[]>(),
+    images: new Map<string, readonly string[]>(),
+  };
+  const told = new Set(
+    findings
+      .filter(({ severity }) => severity === "error")
+      .map(({ subject }) => `${subject.kind}s/${subject.id}`),
+  );
   const unneeded = new Set(objects);
   for (const folder of ["streams", "images"] as const) {
     for (const { name, object } of listObjectLinks(repository, folder)) {
       throwIfAborted(signal);
       const needed = object === undefined ? undefined : await neededOf(repository, folder, name, object);
       if (needed === undefined) unneeded.clear();
-      for (const each of needed ?? []) unneeded.delete(each);
-      if (needed?.every((each) => !objects.has(each)) !== true) named[folder].add(name);
+      const known = needed ?? (object === undefined ? [] : [object]);
+      const hit = known.filter((each) => objects.has(each));
+      for (const each of hit) unneeded.delete(each);
+      if (needed === undefined || hit.length > 0 || told.has(`${folder}/${name}`))
+        named[folder].set(name, hit);
     }
   }
   return { objects, ...named, unneeded };
@@ -90,7 +96,15 @@ export function streamsOfImage(image: {
 /** Takes streams, images and objects away, names first, with nobody else in the repository. */
 export async function removeBroken(
   repository: Repository,
-  { streams, images, objects }: Omit<Broken, "unneeded">,
+  {
+    streams,
+    images,
+    objects,
+  }: {
+    readonly streams: Iterable<string>;
+    readonly images: Iterable<string>;
+    readonly objects: Iterable<string>;
+  },
   options: OperationOptions = {},
 ): Promise<void> {
   await repository.exclusively(async () => {

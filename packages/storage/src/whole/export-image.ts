@@ -4,8 +4,7 @@
 
 import { createHash } from "node:crypto";
 import { createGzip } from "node:zlib";
-import { pipeline } from "node:stream/promises";
-import { Readable, Writable } from "node:stream";
+import { Readable } from "node:stream";
 
 import type { Image } from "@bootc-store/backend";
 import {
@@ -14,6 +13,7 @@ import {
   digestFromHex,
   type OperationOptions,
   printDigest,
+  signalOf,
   throwIfAborted,
 } from "@bootc-store/core";
 import {
@@ -78,11 +78,7 @@ export async function exportImage(
       { context: { ref: reference, digest: printDigest(image.manifest.digest) } },
     );
   }
-  const { document } = await copyImage(
-    source,
-    sink,
-    options.signal === undefined ? {} : { signal: options.signal },
-  );
+  const { document } = await copyImage(source, sink, signalOf(options));
   return { from: kind, digest: document.digest, kept: source.kept };
 }
 
@@ -119,12 +115,13 @@ class StoredImageSource implements ImageTransportSource {
     const layers: JsonObject[] = [];
     for (const [index, { diffId }] of image.layers.entries()) {
       throwIfAborted(options.signal);
-      const { digest, size } = await measure(image, index, gzip, options);
-      const known = gzip ? digest : diffId;
-      blobs.set(printDigest(known), { index, gzip });
+      const { digest, size } = gzip
+        ? await measureCompressed(image, index, options)
+        : { digest: diffId, size: await tarSize(image, index, options) };
+      blobs.set(printDigest(digest), { index, gzip });
       layers.push({
         mediaType: gzip ? MEDIA_TYPES.layerGzip : MEDIA_TYPES.layer,
-        digest: printDigest(known),
+        digest: printDigest(digest),
         size,
       });
     }
@@ -170,35 +167,37 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
 async function tarOf(
   image: Image,
   index: number,
-  { signal }: OperationOptions,
+  options: OperationOptions,
 ): Promise<AsyncIterable<Uint8Array>> {
-  const options = signal === undefined ? {} : { signal };
-  const layer = await image.openLayer(index, options);
-  return segmentBytes(layer.segments(options));
+  const layer = await image.openLayer(index, signalOf(options));
+  return segmentBytes(layer.segments(signalOf(options)));
 }
 
 function compressed(tar: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
   return Readable.from(tar, { objectMode: false }).compose(createGzip()) as AsyncIterable<Uint8Array>;
 }
 
-/** A layer's digest and size as it will be written. The same input is compressed to the same bytes each time. */
-async function measure(
+/** Bytes of a layer's plain tar: as the store knows them, else counted. */
+async function tarSize(image: Image, index: number, options: OperationOptions): Promise<number> {
+  const { size } = await image.openLayer(index, signalOf(options));
+  if (size !== undefined) return size;
+  let counted = 0;
+  for await (const { length } of await tarOf(image, index, options)) counted += length;
+  return counted;
+}
+
+/** A layer's digest and size as it will be compressed. The same input is compressed to the same bytes each time. */
+async function measureCompressed(
   image: Image,
   index: number,
-  gzip: boolean,
   options: OperationOptions,
 ): Promise<{ readonly digest: Digest; readonly size: number }> {
   const hash = createHash("sha256");
   let size = 0;
-  const sink = new Writable({
-    write(chunk: Uint8Array, _encoding, done) {
-      hash.update(chunk);
-      size += chunk.length;
-      done();
-    },
-  });
-  const tar = Readable.from(await tarOf(image, index, options), { objectMode: false });
-  await (gzip ? pipeline(tar, createGzip(), sink) : pipeline(tar, sink));
+  for await (const chunk of compressed(await tarOf(image, index, options))) {
+    hash.update(chunk);
+    size += chunk.length;
+  }
   return { digest: digestFromHex("sha256", hash.digest("hex")), size };
 }
 

@@ -2,15 +2,15 @@ import type { Image } from "@bootc-store/backend";
 import type { ContainersStorage } from "@bootc-store/containers-storage";
 import { type Finding, isStoreError, type OperationOptions, throwIfAborted } from "@bootc-store/core";
 
+import { damageOf } from "./damage.ts";
+
 /** Images of containers-storage in which a check found nothing wrong, nor in any of their layers. */
 export async function* intactImages(
   storage: ContainersStorage,
   findings: readonly Finding[],
   options: OperationOptions,
 ): AsyncGenerator<{ readonly id: string; readonly image: Image }> {
-  const own = findings.filter(
-    ({ subject, severity }) => subject.backend === "containers-storage" && severity === "error",
-  );
+  const own = damageOf("containers-storage", findings);
   // Without an index nothing can be told of what it lists.
   if (own.some(({ subject }) => subject.kind === "index")) return;
   const damaged = new Set(own.map(({ subject }) => subject.id));

@@ -14,6 +14,7 @@ import {
   type Finding,
   isStoreError,
   printDigest,
+  signalOf,
   throwIfAborted,
   utf8,
 } from "@bootc-store/core";
@@ -22,7 +23,8 @@ import { type Dir, hashFiles } from "@bootc-store/linux";
 import { storageToComposefs } from "../stages/storage-to-composefs.ts";
 import type { ExistingStores } from "./existing-stores.ts";
 import { intactImages } from "./intact-images.ts";
-import { collect, type Repaired, type RepairOptions, signalOf } from "./repair.ts";
+import { collect, damageOf } from "./damage.ts";
+import type { Repaired, RepairOptions } from "./repair.ts";
 
 /** Puts back objects by their content, and stores images again that are not whole without what is no file's content. */
 export async function repairComposefs(
@@ -32,39 +34,39 @@ export async function repairComposefs(
   tell: (what: Repaired) => void,
 ): Promise<void> {
   const { composefs, containersStorage } = stores;
-  const own = findings.filter(
-    ({ subject, severity }) => subject.backend === "composefs" && severity === "error",
-  );
+  const own = damageOf("composefs", findings);
   if (composefs === undefined || own.length === 0) return;
   const wanted = brokenObjects(own);
+  const many = wanted.size;
   await restoreContents(stores, composefs, wanted, options, tell);
-  const left = await collect<RepositoryFinding>(composefs.verify(signalOf(options)));
+  // Only what came back changes what a check finds.
+  const left =
+    wanted.size === many ? own : await collect<RepositoryFinding>(composefs.verify(signalOf(options)));
   const broken = await findBroken(composefs.repository, left, signalOf(options));
   if (broken.unneeded.size > 0) {
-    const none = new Set<string>();
-    await removeBroken(
-      composefs.repository,
-      { streams: none, images: none, objects: broken.unneeded },
-      signalOf(options),
-    );
-    for (const id of broken.unneeded) tell({ store: "composefs", kind: "object", id, from: undefined });
+    const objects = broken.unneeded;
+    await removeBroken(composefs.repository, { streams: [], images: [], objects }, signalOf(options));
+    for (const id of objects) tell({ store: "composefs", kind: "object", id, from: undefined });
   }
   if (containersStorage === undefined) return;
   const tags = listTags(composefs.repository);
   for await (const { image, id } of intactImages(containersStorage, findings, options)) {
-    const streams = streamsOfImage(image);
-    const manifest = streams[0] ?? "";
+    const all = streamsOfImage(image);
+    const [manifest = "", config = ""] = all;
     const names = tags.filter(({ stream }) => stream === manifest).map(({ name }) => name);
-    const images = await imagesOf(composefs, image);
-    const hit = {
-      streams: new Set(streams.filter((name) => broken.streams.has(name))),
-      images: new Set(images.filter((name) => broken.images.has(name))),
-    };
-    const gone = names.length > 0 && left.some(({ code }) => code === "composefs/ref-broken");
-    if (hit.streams.size === 0 && hit.images.size === 0 && !gone) continue;
+    const streams = all.filter((name) => broken.streams.has(name));
+    const images = (await imagesOf(composefs, image)).filter((name) => broken.images.has(name));
+    // A tag is left of an image whose manifest has lost its name.
+    const gone =
+      names.length > 0 && composefs.repository.dir.statOptional(utf8(`streams/${manifest}`)) === undefined;
+    if (streams.length === 0 && images.length === 0 && !gone) continue;
+    const objects = [
+      ...streams.flatMap((name) => broken.streams.get(name) ?? []),
+      ...images.flatMap((name) => broken.images.get(name) ?? []),
+    ];
     // The documents say what belongs to the image, so they are written last, and anew.
-    for (const name of streams.slice(0, 2)) hit.streams.add(name);
-    await removeBroken(composefs.repository, { ...hit, objects: broken.objects }, signalOf(options));
+    const taken = new Set([manifest, config, ...streams]);
+    await removeBroken(composefs.repository, { streams: taken, images, objects }, signalOf(options));
     await storageToComposefs(containersStorage, composefs, id, { ...signalOf(options), tags: names });
     tell({
       store: "composefs",

@@ -1,8 +1,9 @@
 import { type Broken, streamsOfImage } from "@bootc-store/composefs";
-import { type Finding, isStoreError, printDigest, throwIfAborted } from "@bootc-store/core";
+import { type Finding, isStoreError, printDigest, signalOf, throwIfAborted } from "@bootc-store/core";
 
 import type { ExistingStores } from "./existing-stores.ts";
-import { type Repaired, type RepairOptions, signalOf } from "./repair.ts";
+import { damageOf } from "./damage.ts";
+import type { Repaired, RepairOptions } from "./repair.ts";
 
 /**
  * Images that are damaged, or stand on a damaged layer, are stored again from composefs where it has them whole. What a
@@ -16,9 +17,7 @@ export async function repairContainersStorage(
   tell: (what: Repaired) => void,
 ): Promise<void> {
   const { composefs, containersStorage: storage } = stores;
-  const own = findings.filter(
-    ({ subject, severity }) => subject.backend === "containers-storage" && severity === "error",
-  );
+  const own = damageOf("containers-storage", findings);
   if (composefs === undefined || storage === undefined || own.length === 0) return;
   if (own.some(({ subject }) => subject.kind === "index")) return;
   const damaged = new Set(own.map(({ subject }) => subject.id));

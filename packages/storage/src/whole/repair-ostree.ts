@@ -1,20 +1,22 @@
 import type { Image } from "@bootc-store/backend";
 import { type Broken, streamsOfImage } from "@bootc-store/composefs";
-import { type Finding, isStoreError, printDigest, throwIfAborted } from "@bootc-store/core";
+import { type Finding, isStoreError, printDigest, signalOf, throwIfAborted } from "@bootc-store/core";
 import {
   HEADS,
   IMAGE_PREFIX,
   imageOfCommit,
   importImage,
   layerRef,
-  removeDamaged,
   type Repo,
   type RepoFinding,
+  type SetAside,
+  setDamagedAside,
   unescapeFromRef,
 } from "@bootc-store/ostree";
 
 import type { ExistingStores } from "./existing-stores.ts";
-import { type Repaired, type RepairOptions, signalOf } from "./repair.ts";
+import { damageOf } from "./damage.ts";
+import type { Repaired, RepairOptions } from "./repair.ts";
 
 /** A ref of an image some of whose objects are damaged or missing. */
 interface DamagedRef {
@@ -33,9 +35,7 @@ export async function repairOstree(
   tell: (what: Repaired) => void,
 ): Promise<void> {
   const { ostree } = stores;
-  const own: RepoFinding[] = findings.filter(
-    ({ subject, severity }) => subject.backend === "ostree" && severity === "error",
-  );
+  const own: RepoFinding[] = damageOf("ostree", findings);
   if (ostree === undefined || own.length === 0) return;
   const { repo } = ostree;
   const refs = damagedRefs(repo, own);
@@ -43,35 +43,31 @@ export async function repairOstree(
   const keys = own
     .filter(({ code }) => code === "ostree/object-damaged" || code === "ostree/object-invalid")
     .map(({ subject }) => subject.id);
-  let cleared = false;
+  let aside: SetAside | undefined;
   const done = new Set<string>();
-  for await (const image of wholeImages(stores, broken, options)) {
-    const manifest = printDigest(image.manifest.digest);
-    const timestamps = timestampsOf(repo, image);
-    for (const each of refs) {
-      throwIfAborted(options.signal);
-      if (done.has(each.ref) || (each.manifest !== undefined && each.manifest !== manifest)) continue;
-      // From here on there is something whole to take the place of what is damaged.
-      if (!cleared) await removeDamaged(repo, keys, signalOf(options));
-      cleared = true;
+  try {
+    for await (const image of wholeImages(stores, broken, options)) {
+      const manifest = printDigest(image.manifest.digest);
       const common = {
         ...signalOf(options),
         again: true,
         collect: false,
-        layerTimestamp: timestamps,
+        layerTimestamp: timestampsOf(repo, image),
       };
-      if (each.manifest === undefined) {
-        // What the ref was of is known only by its checksum.
-        const { commit } = await importImage(repo, image, common);
-        if (commit !== each.commit) continue;
+      for (const { ref, commit, manifest: wanted } of refs) {
+        throwIfAborted(options.signal);
+        if (done.has(ref) || (wanted !== undefined && wanted !== manifest)) continue;
+        aside ??= await setDamagedAside(repo, keys, signalOf(options));
+        // What a ref was of is known only by its checksum where the commit cannot be read.
+        if (wanted === undefined && (await importImage(repo, image, common)).commit !== commit) continue;
+        const reference = unescapeFromRef(ref.slice(IMAGE_PREFIX.length + 1));
+        await importImage(repo, image, { ...common, reference });
+        done.add(ref);
+        tell({ store: "ostree", kind: "image", id: ref, from: "composefs" });
       }
-      await importImage(repo, image, {
-        ...common,
-        reference: unescapeFromRef(each.ref.slice(IMAGE_PREFIX.length + 1)),
-      });
-      done.add(each.ref);
-      tell({ store: "ostree", kind: "image", id: each.ref, from: "composefs" });
     }
+  } finally {
+    aside?.settle();
   }
 }
 

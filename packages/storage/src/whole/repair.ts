@@ -9,9 +9,16 @@
 // | ostree: objects, commits, refs of an image | the image as composefs has it |
 
 import { type Broken, findBroken, type RepositoryFinding } from "@bootc-store/composefs";
-import { type Finding, type OperationOptions, throwIfAborted } from "@bootc-store/core";
+import {
+  type BackendKind,
+  type Finding,
+  type OperationOptions,
+  signalOf,
+  throwIfAborted,
+} from "@bootc-store/core";
 import type { Dir, Pool } from "@bootc-store/linux";
 
+import { collect, damageOf, isDamage } from "./damage.ts";
 import type { ExistingStores } from "./existing-stores.ts";
 import { repairComposefs } from "./repair-composefs.ts";
 import { repairContainersStorage } from "./repair-containers-storage.ts";
@@ -26,12 +33,12 @@ export interface RepairOptions extends OperationOptions {
 
 /** Something that was put back. */
 export interface Repaired {
-  readonly store: "containers-storage" | "composefs" | "ostree";
+  readonly store: BackendKind;
   readonly kind: "object" | "image";
   /** Id of the object; the manifest's digest, or the ref. */
   readonly id: string;
   /** Where it came from; `undefined` for what nothing needs any more, which was taken away. */
-  readonly from: "containers-storage" | "composefs" | "ostree" | undefined;
+  readonly from: BackendKind | undefined;
 }
 
 export interface RepairResult {
@@ -85,28 +92,12 @@ async function brokenOf(
   findings: readonly RepositoryFinding[],
   options: OperationOptions,
 ): Promise<Broken> {
-  const own = findings.filter(
-    ({ subject, severity }) => subject.backend === "composefs" && severity === "error",
-  );
+  const own = damageOf("composefs", findings);
   return composefs === undefined || own.length === 0
-    ? { objects: new Set(), streams: new Set(), images: new Set(), unneeded: new Set() }
+    ? { objects: new Set(), streams: new Map(), images: new Map(), unneeded: new Set() }
     : await findBroken(composefs.repository, own, signalOf(options));
-}
-
-function isDamage({ severity }: Finding): boolean {
-  return severity === "error";
 }
 
 function keyOf({ code, subject }: Finding): string {
   return `${code} ${subject.backend ?? ""} ${subject.kind} ${subject.id} ${subject.path ?? ""}`;
-}
-
-export async function collect<T>(values: AsyncIterable<T> | undefined): Promise<T[]> {
-  const found: T[] = [];
-  if (values !== undefined) for await (const value of values) found.push(value);
-  return found;
-}
-
-export function signalOf({ signal }: OperationOptions): OperationOptions {
-  return signal === undefined ? {} : { signal };
 }
