@@ -228,6 +228,7 @@ function registerImport(group: Command, context: CommandContext): void {
         names: [options.name ?? image],
         bootable: options.bootable === true,
         signal: context.signal,
+        restPool: true,
       });
       const output = context.output(options);
       const [version] = store.repository.imageFormats;

@@ -48,6 +48,11 @@ export interface WriteImageOptions extends ImageWriteOptions {
   readonly xattrs?: XattrMode;
   /** Reads layers whose blobs are files, several at a time. */
   readonly pool?: Pool;
+  /**
+   * Ends idle threads of the pool when the layers are written, since what follows is done on one thread and takes memory of its
+   * own. For a process that writes one image: others would only have to start them again.
+   */
+  readonly restPool?: boolean;
   /** Its layers are blobs of whatever kind, each with its own digest as its diff id, and nothing can be made of them. */
   readonly artifact?: boolean;
 }
@@ -86,8 +91,7 @@ async function writeParts(
     inlined += written.inlined;
     tally.addAll(written.content);
   });
-  // What comes now is done here, and takes memory of its own.
-  if (created.size > 0) await options.pool?.rest();
+  if (created.size > 0 && options.restPool === true) await options.pool?.rest();
   const layers = image.layers.map(({ diffId }, index) => ({
     diffId,
     created: created.has(index),

@@ -49,6 +49,7 @@ export const pull: Command = async (run) => {
       bootable: run.flag("bootable") && expected === undefined,
       signal: run.context.signal,
       pool: run.context.pool(),
+      restPool: true,
     }),
   );
   const boot = expected === undefined ? undefined : await expectedBoot(repository, image, expected);
