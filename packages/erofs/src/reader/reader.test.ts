@@ -69,7 +69,17 @@ describe("readImage", () => {
           const changes = differences(tree, treeOfImage(readImage(image).root)).filter(
             (line) => !line.endsWith(" mtime"),
           );
-          expect(changes.filter((line) => !/^removed \/[0-9a-f]{2}$/.test(line))).toEqual([]);
+          // Two hexadecimal digits, of either case: what composefs-rs takes for one that hides the object store.
+          const hidden = [...tree.root]
+            .filter(
+              ([name, inode]) =>
+                /^[0-9a-fA-F]{2}$/.test(name) &&
+                inode.kind === "char" &&
+                inode.major === 0 &&
+                inode.minor === 0,
+            )
+            .map(([name]) => `removed /${name}`);
+          expect(changes.toSorted()).toEqual(hidden.toSorted());
         },
       ),
       { numRuns: 100 },
