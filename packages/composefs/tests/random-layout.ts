@@ -18,6 +18,29 @@ type Next = (below: number) => number;
 /** Makes a layout with one image under the tag `v1`. The same seed makes the same bytes. */
 export async function makeLayout(path: string, seed: number): Promise<void> {
   const next = random(seed);
+  const files: ByteString[] = [];
+  const count = 1 + next(4);
+  const layers: LayerToWrite[] = [];
+  for (let at = 0; at < count; at++) {
+    const tar = await tarOf(entries(next, at === 0, files));
+    layers.push({ tar, compression: (["none", "gzip", "zstd"] as const)[next(3)] ?? "none" });
+  }
+  writeLayout(path, layers);
+}
+
+export interface LayerToWrite {
+  readonly tar: Uint8Array;
+  readonly compression: "none" | "gzip" | "zstd";
+}
+
+export async function tarOf(entriesToWrite: Iterable<TarEntryToWrite>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of writeTar(entriesToWrite)) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+/** A layout with one image under the tag `v1`, for the processor that the tests run on. */
+export function writeLayout(path: string, layers: readonly LayerToWrite[]): void {
   mkdirSync(join(path, "blobs/sha256"), { recursive: true });
   const blob = (
     bytes: Uint8Array,
@@ -27,21 +50,13 @@ export async function makeLayout(path: string, seed: number): Promise<void> {
     writeFileSync(join(path, "blobs/sha256", hex), bytes);
     return { mediaType, digest: `sha256:${hex}`, size: bytes.length };
   };
-  const layers = [];
-  const diffIds: string[] = [];
-  const files: ByteString[] = [];
-  const count = 1 + next(4);
-  for (let at = 0; at < count; at++) {
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of writeTar(entries(next, at === 0, files))) chunks.push(chunk);
-    const tar = Buffer.concat(chunks);
-    diffIds.push(`sha256:${createHash("sha256").update(tar).digest("hex")}`);
-    const type = "application/vnd.oci.image.layer.v1.tar";
-    const how = next(3);
-    if (how === 0) layers.push(blob(tar, type));
-    else if (how === 1) layers.push(blob(gzipSync(tar), `${type}+gzip`));
-    else layers.push(blob(zstdCompressSync(tar), `${type}+zstd`));
-  }
+  const type = "application/vnd.oci.image.layer.v1.tar";
+  const blobs = layers.map(({ tar, compression }) => {
+    if (compression === "none") return blob(tar, type);
+    if (compression === "gzip") return blob(gzipSync(tar), `${type}+gzip`);
+    return blob(zstdCompressSync(tar), `${type}+zstd`);
+  });
+  const diffIds = layers.map(({ tar }) => `sha256:${createHash("sha256").update(tar).digest("hex")}`);
   const architecture = process.arch === "arm64" ? "arm64" : "amd64";
   const config = blob(
     Buffer.from(
@@ -56,7 +71,7 @@ export async function makeLayout(path: string, seed: number): Promise<void> {
   );
   const mediaType = "application/vnd.oci.image.manifest.v1+json";
   const manifest = blob(
-    Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, config, layers })),
+    Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, config, layers: blobs })),
     mediaType,
   );
   const annotations = { "org.opencontainers.image.ref.name": "v1" };

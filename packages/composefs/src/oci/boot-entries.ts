@@ -14,8 +14,8 @@ export interface ContentFiles {
 }
 
 export type BootEntry =
-  /** An entry of type 1 with its text. */
-  | { readonly kind: "type1"; readonly file: string; readonly entry: BlsEntry }
+  /** An entry of type 1, and the text that it was read from. */
+  | { readonly kind: "type1"; readonly file: string; readonly entry: BlsEntry; readonly text: string }
   /** A unified kernel image; `kernel` where it lies with the modules of one. */
   | { readonly kind: "uki"; readonly path: string; readonly kernel?: string }
   | { readonly kind: "vmlinuz"; readonly kernel: string; readonly initramfs: boolean };
@@ -34,11 +34,12 @@ function* type1Entries(tree: Tree, objects: ContentFiles): Generator<BootEntry> 
   for (const [name, inode] of children(tree, ENTRIES)) {
     if (!name.endsWith(".conf")) continue;
     const file = displayName(name);
-    const entry = BlsEntry.parse(readText(regular(inode, `${ENTRIES}/${file}`), objects, file));
+    const text = readText(regular(inode, `${ENTRIES}/${file}`), objects, file);
+    const entry = BlsEntry.parse(text);
     for (const key of ["linux", "initrd", "efi"]) {
       for (const path of entry.getAll(key)) requirePath(tree, path);
     }
-    yield { kind: "type1", file, entry };
+    yield { kind: "type1", file, entry, text };
   }
 }
 

@@ -52,7 +52,6 @@ export const pull: Command = async (run) => {
       restPool: true,
     }),
   );
-  const boot = expected === undefined ? undefined : await expectedBoot(repository, image, expected);
   flushAndTag(repository, name, documentStreamName("manifest", image.manifest.digest));
   await run.print(
     [
@@ -61,25 +60,18 @@ export const pull: Command = async (run) => {
       `verity   ${written.streams.manifest}\n`,
       `tagged   ${name}\n`,
       `objects  ${statistics(written)}\n`,
-      bootLine(repository, written, run.flag("bootable"), expected, boot),
     ].join(""),
   );
-  return 0;
-};
-
-function bootLine(
-  repository: Repository,
-  written: WrittenComposefsImage,
-  bootable: boolean,
-  expected: string | undefined,
-  found: { readonly version: ErofsVersion; readonly xattrs: XattrMode } | undefined,
-): string {
-  if (expected !== undefined && found !== undefined) {
-    return `Boot image: ${expected} (xattr-mode=${found.xattrs}, format-version=V${found.version})\n`;
+  // As with cfsctl the image stays, and its tag, when no image for booting has the digest.
+  if (expected !== undefined) {
+    const { xattrs, version } = await expectedBoot(repository, image, expected);
+    await run.print(`Boot image: ${expected} (xattr-mode=${xattrs}, format-version=V${version})\n`);
+    return 0;
   }
   const id = written.erofs.boot.get(repository.imageFormats[0]);
-  return bootable && id !== undefined ? `Boot image: ${id}\n` : "";
-}
+  if (run.flag("bootable") && id !== undefined) await run.print(`Boot image: ${id}\n`);
+  return 0;
+};
 
 /** Finds the mode and format in which the image for booting has this digest, and attaches that one. */
 async function expectedBoot(

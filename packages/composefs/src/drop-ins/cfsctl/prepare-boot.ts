@@ -1,12 +1,6 @@
 // `oci prepare-boot`: kernel, initramfs and entry of an image onto the boot partition, and its state directory.
 
-import {
-  type BlsEntry,
-  composefsDigestKargs,
-  composefsKarg,
-  KernelCmdline,
-  readUkiText,
-} from "@bootc-store/boot";
+import { composefsDigestKargs, composefsKarg, KernelCmdline, readUkiText } from "@bootc-store/boot";
 import { toHex, utf8 } from "@bootc-store/core";
 import { computeVerity, copyContent, type Dir, type File } from "@bootc-store/linux";
 import { copyTree, type File as FileInode, type Inode, lookupOptional, type Tree } from "@bootc-store/tree";
@@ -18,6 +12,7 @@ import { transformForBoot } from "../../oci/transform.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { readObjectLink } from "../../streams/links.ts";
 import { fail } from "./chain.ts";
+import { EntryText, PATH_KEYS } from "./entry-text.ts";
 import { configOf } from "./oci-images.ts";
 import type { Command, Run } from "./run.ts";
 import { kernelArgument } from "./trees.ts";
@@ -69,7 +64,7 @@ class Writer {
 
   write(entry: BootEntry): void {
     if (entry.kind === "vmlinuz") this.#kernel(entry.kernel, entry.initramfs);
-    else if (entry.kind === "type1") this.#type1(entry.file, entry.entry);
+    else if (entry.kind === "type1") this.#type1(entry.file, entry.text);
     else this.#uki(entry.path);
   }
 
@@ -79,41 +74,31 @@ class Writer {
     const modules = `usr/lib/modules/${kernel}`;
     this.#copy(`${modules}/vmlinuz`, `${id}/vmlinuz`);
     this.#copy(`${modules}/initramfs.img`, `${id}/initramfs.img`);
-    this.#entry(`${id}.conf`, [
-      "# File created by composefs",
-      "title todoOS",
-      "version 0-todo",
-      `linux /${id}/vmlinuz`,
-      `initrd /${id}/initramfs.img`,
-      `options ${[this.#argument, ...this.#cmdline].join(" ")}`,
-    ]);
+    this.#entry(
+      `${id}.conf`,
+      new EntryText(
+        [
+          "# File created by composefs",
+          "title todoOS",
+          "version 0-todo",
+          `linux /${id}/vmlinuz`,
+          `initrd /${id}/initramfs.img`,
+        ].join("\n"),
+      ),
+    );
   }
 
-  #type1(file: string, entry: BlsEntry): void {
-    const places = new Map<string, string>();
-    for (const key of ["linux", "initrd", "efi"]) {
-      for (const path of entry.getAll(key)) {
-        const name = path.split("/").at(-1) ?? "";
-        const place = this.#entryId === undefined ? path : `/${this.#entryId}/${name}`;
-        this.#copy(path.replace(/^\/+/, ""), place.replace(/^\/+/, ""));
-        places.set(path, place);
-      }
+  #type1(file: string, text: string): void {
+    const entry = new EntryText(text);
+    const placeOf = (path: string): string =>
+      this.#entryId === undefined || !path.includes("/")
+        ? path
+        : `/${this.#entryId}/${path.slice(path.lastIndexOf("/") + 1)}`;
+    for (const key of PATH_KEYS) {
+      for (const path of entry.values(key)) this.#copy(relative(path), relative(placeOf(path)));
     }
-    let added = false;
-    const lines = entry
-      .print()
-      .replace(/\n$/, "")
-      .split("\n")
-      .map((line) => {
-        const [, key = "", value = ""] = /^(\S+)\s+(.*)$/.exec(line) ?? [];
-        if (key === "linux" || key === "initrd" || key === "efi")
-          return `${key} ${places.get(value) ?? value}`;
-        if (key !== "options" || added) return line;
-        added = true;
-        return `options ${[...withoutKey(value, this.#argument), this.#argument, ...this.#cmdline].join(" ")}`;
-      });
-    if (!added) lines.push(`options ${[this.#argument, ...this.#cmdline].join(" ")}`);
-    this.#entry(this.#entryId === undefined ? file : `${this.#entryId}.conf`, lines);
+    entry.replacePaths(placeOf);
+    this.#entry(this.#entryId === undefined ? file : `${this.#entryId}.conf`, entry);
   }
 
   #uki(path: string): void {
@@ -131,10 +116,12 @@ class Writer {
     this.#copy(path, `EFI/Linux/${name}`);
   }
 
-  #entry(file: string, lines: readonly string[]): void {
+  /** Kernel and initramfs are there before the entry that names them. */
+  #entry(file: string, entry: EntryText): void {
+    for (const argument of [this.#argument, ...this.#cmdline]) entry.setArgument(argument);
     this.#boot.ensureDir(utf8("loader/entries"), { parents: true, mode: 0o755 });
     using entries = this.#boot.openDir(utf8("loader/entries"));
-    entries.atomicWrite(utf8(file), Buffer.from(`${lines.join("\n")}\n`), { mode: 0o644 });
+    entries.atomicWrite(utf8(file), utf8(entry.print()), { mode: 0o644 });
   }
 
   #copy(from: string, to: string): void {
@@ -171,8 +158,6 @@ function readAt(file: File, at: number, size: number): Uint8Array {
   return bytes.subarray(0, file.readFull(bytes, at));
 }
 
-/** Arguments of an entry without those that the new one takes the place of. */
-function withoutKey(options: string, argument: string): string[] {
-  const key = argument.slice(0, argument.indexOf("=") + 1);
-  return options.split(/\s+/).filter((each) => each !== "" && !each.startsWith(key));
+function relative(path: string): string {
+  return path.replace(/^\/+/, "");
 }
