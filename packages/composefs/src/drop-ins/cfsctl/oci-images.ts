@@ -1,6 +1,6 @@
 // Tagged images: finding, listing, showing, tagging, checking.
 
-import { type Digest, displayName, isStoreError, parseDigest, printDigest } from "@bootc-store/core";
+import { type Digest, displayName, isStoreError, parseDigest, printDigest, utf8 } from "@bootc-store/core";
 import { MEDIA_TYPES } from "@bootc-store/oci";
 
 import type { ErofsVersion } from "../../format/meta-json.ts";
@@ -12,16 +12,10 @@ import {
   type StoredDocument,
 } from "../../oci/documents.ts";
 import { layerStreamName } from "../../oci/layer.ts";
+import { objectLink, objectOfLink } from "../../objects/store.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { CONTENT_TYPES } from "../../splitstream/layout.ts";
-import {
-  listRefs,
-  listObjectLinks,
-  readObjectLink,
-  readRef,
-  removeRef,
-  writeRef,
-} from "../../streams/links.ts";
+import { listRefs, listObjectLinks, readRef, removeRef, writeRef } from "../../streams/links.ts";
 import { listTags, readTag } from "../../streams/tags.ts";
 import { checkRepository, type Report, reportText } from "./check.ts";
 import { Failure, fail, messagesOf } from "./chain.ts";
@@ -410,7 +404,11 @@ function documentProblem(error: unknown, kind: "manifest" | "config", name: stri
 
 /** Whether the layer's stream is there; what is in it the check of the repository has seen. */
 function checkLayer(repository: Repository, name: string, diffId: string): string[] {
-  const id = readObjectLink(repository, "streams", layerStreamName(parseDigest(diffId)));
+  const stream = layerStreamName(parseDigest(diffId));
+  const target = repository.dir.readLinkOptional(utf8(`streams/${stream}`));
+  const id = target === undefined ? undefined : objectOfLink(target, repository.algorithm);
+  if (target !== undefined && (id === undefined || target !== objectLink(id)))
+    return [`layer-check-failed: ${name}: ${diffId}: Checking if stream '${stream}' exists`];
   if (id === undefined) return [`layer-stream-missing: ${name}: ${diffId}`];
   if (repository.objects.has(id)) return [];
   return [`layer-object-missing: ${name}: ${diffId}: Opening object ${repository.algorithm}:${id}`];
