@@ -48,7 +48,7 @@ function renamed(record: ImageRecord, wanted: NamesChange): ImageRecord {
   return { ...record, names, namesHistory: nextHistory(record.namesHistory, names) };
 }
 
-function namesAfter(names: readonly string[], wanted: NamesChange): readonly string[] {
+export function namesAfter(names: readonly string[], wanted: NamesChange): readonly string[] {
   if ("remove" in wanted) return names.filter((name) => !wanted.remove.includes(name));
   return uniqueNames("set" in wanted ? wanted.set : [...wanted.add, ...names]);
 }

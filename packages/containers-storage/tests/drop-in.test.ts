@@ -152,6 +152,53 @@ const SESSION: readonly (readonly string[])[] = [
   ["containers"],
   ["containers", "-j"],
   ["metadata", "ctr1"],
+  ["set-metadata", "-m", "more", "ctr1"],
+  ["metadata", "-j", "ctr1"],
+  ["set-metadata", "-m", "of a layer", L1],
+  ["metadata", L1],
+  ["set-metadata", "-m", "x", "nope"],
+  ["add-names", "-n", "ctr1b", "-n", "ctr2", "ctr1"],
+  ["get-names", "ctr1"],
+  ["get-names", "-j", "ctr1b"],
+  ["set-names", "-n", "ctr2", "-n", "also", "ctr2"],
+  ["remove-names", "-n", "also", "also"],
+  ["containers"],
+  ["set-names", "-n", "ctr1", "ctr1b"],
+  ["set-container-data", "-f", "$TAR", "ctr1", "item"],
+  ["set-container-data", "-f", "$TAR", "ctr1", "item"],
+  ["set-container-data", "-f", "$TAR", "ctr1", "with/slash"],
+  ["set-container-data", "-f", "$TAR", "nope", "item"],
+  ["list-container-data", "ctr1"],
+  ["list-container-data", "-j", "ctr1"],
+  ["get-container-data-size", "ctr1", "item"],
+  ["get-container-data-digest", "ctr1", "item"],
+  ["get-container-data-size", "ctr1", "none"],
+  ["set-layer-data", "-f", "$TAR", L2, "item"],
+  ["set-layer-data", "-f", "$TAR", L2, "item"],
+  ["set-layer-data", "-f", "$TAR", L2, "other"],
+  ["set-layer-data", "-f", "$TAR", "nope", "item"],
+  ["set-layer-data", "-f", "$TAR", L2, ""],
+  ["list-layer-data", L2],
+  ["list-layer-data", "-j", L2],
+  ["get-layer-data", L2, "none"],
+  ["get-layer-data", "nope", "item"],
+  ["get-image-dir", image.config.digest.hex],
+  ["get-image-run-dir", image.config.digest.hex],
+  ["get-container-dir", "ctr1"],
+  ["get-container-run-dir", "ctr1"],
+  ["get-container-dir", "nope"],
+  ["mounted", "ctr1"],
+  ["mounted", "nope", L1],
+  ["mounted", "-j", "nope", L1],
+  ["mount", "ctr1"],
+  ["mounted", "ctr1", L1],
+  ["mounted", "-j", "ctr1", "ctr2"],
+  ["shutdown"],
+  ["shutdown", "-j"],
+  ["shutdown", "-f"],
+  ["mounted", "ctr1"],
+  ["shutdown"],
+  ["shutdown", "-j"],
   ["mount", "ctr1"],
   ["mount", "ctr1"],
   ["mount", L3],
@@ -314,6 +361,21 @@ describe.skipIf(missing !== undefined)(
       expect(readFileSync(join(mounted, "sub/file"), "utf8")).toBe("x");
       expect(await ours(paths, ["unmount", "top"])).toMatchObject({ code: 0 });
       expect(readdirSync(mounted)).toEqual([]);
+    });
+
+    test("items of layers come back as they were given, from either", async () => {
+      await using scratch = lab.scratch();
+      const paths = pathsIn(scratch.path);
+      const bytes = Buffer.from([0, 1, 2, 255, 10]);
+      const file = join(scratch.path, "item");
+      writeFileSync(file, bytes);
+      await ours(paths, ["create-layer", "-n", "one"]);
+      expect(await ours(paths, ["set-layer-data", "-f", file, "one", "our/item"])).toMatchObject({ code: 0 });
+      await peer.succeed([...paths.cli, "set-layer-data", "-f", file, "one", "their/item"]);
+      for (const key of ["our/item", "their/item"]) {
+        expect((await ours(paths, ["get-layer-data", "one", key])).bytes).toEqual(bytes);
+        expect((await peer.run([...paths.cli, "get-layer-data", "one", key])).stdout).toEqual(bytes);
+      }
     });
 
     test("outputs go into files that are named", async () => {

@@ -1,9 +1,10 @@
-import { createImage, setImageItem, setMetadata } from "../image-create.ts";
+import { createImage, setMetadata } from "../image-create.ts";
 import { encodeImage } from "../format/images-json.ts";
 import { printJson } from "../format/json-text.ts";
 import { encodeLayer } from "../format/layers-json.ts";
 import { createLayer } from "../layer-create.ts";
 import { changeLayerNames, changeNames, type NamesChange } from "../names.ts";
+import { changeContainerNames, setContainerMetadata, setLayerMetadata } from "../record-changes.ts";
 import { deleteImages, deleteLayer as removeLayer } from "../delete.ts";
 import { parseDigestOptional } from "@bootc-store/core";
 import { defined } from "../format/layers-json.ts";
@@ -11,7 +12,7 @@ import {
   ANY,
   type Call,
   type Command,
-  FILE,
+  findContainer,
   findImage,
   findLayer,
   forEachArgument,
@@ -22,6 +23,23 @@ import {
 } from "./command.ts";
 import { UsageError } from "./arguments.ts";
 import { readInput } from "./input.ts";
+
+interface Named {
+  readonly kind: "layer" | "image" | "container";
+  readonly id: string;
+  readonly names: readonly string[];
+}
+
+/** A layer, image or container, looked for in this order. */
+async function findAny(call: Call, reference: string, otherwise = "layer not known"): Promise<Named> {
+  const layer = await findLayer(call, reference);
+  if (layer !== undefined) return { kind: "layer", ...layer };
+  const image = await findImage(call, reference);
+  if (image !== undefined) return { kind: "image", ...image };
+  const container = await findContainer(call, reference);
+  if (container !== undefined) return { kind: "container", ...container };
+  throw new UsageError(otherwise, 1);
+}
 
 function namesCommand(
   names: readonly string[],
@@ -40,13 +58,9 @@ function namesCommand(
       const wanted = change(call.flags.all("name"));
       const { primary } = call.store;
       const { signal } = call.context;
-      const image = await findImage(call, reference);
-      const layer = image === undefined ? await findLayer(call, reference) : undefined;
-      if (image === undefined && layer === undefined) throw new UsageError("layer not known", 1);
-      const now =
-        image === undefined
-          ? await changeLayerNames(primary, layer?.id ?? "", wanted, signal)
-          : await changeNames(primary, image.id, wanted, signal);
+      const { kind, id } = await findAny(call, reference);
+      const changeOf = { image: changeNames, layer: changeLayerNames, container: changeContainerNames }[kind];
+      const now = await changeOf(primary, id, wanted, signal);
       if (call.flags.is("json")) await call.out(`${now.length === 0 ? "null" : JSON.stringify(now)}\n`);
       return 0;
     },
@@ -78,8 +92,7 @@ export const getNames: Command = {
   flags: [JSON_FLAG],
   async run(call) {
     const [reference] = call.args as [string];
-    const found = (await findImage(call, reference)) ?? (await findLayer(call, reference));
-    if (found === undefined) throw new UsageError("layer not known", 1);
+    const found = await findAny(call, reference);
     if (call.flags.is("json")) await call.out(`${JSON.stringify(found.names)}\n`);
     else for (const name of found.names) await call.out(`${name}\n`);
     return 0;
@@ -235,31 +248,9 @@ export const setMetadataCommand: Command = {
     const text =
       file === undefined ? call.flags.value("metadata") : (await readInput(call, file)).toString("utf8");
     if (text === undefined) throw new UsageError("no new metadata provided", 1);
-    const found = await findImage(call, reference);
-    if (found === undefined) throw new UsageError("identifier is not an image", 1);
-    await setMetadata(call.store.primary, found.id, text, call.context.signal);
-    return 0;
-  },
-};
-
-export const setImageData: Command = {
-  names: ["set-image-data", "setimagedata"],
-  summary: "Set data that is attached to an image",
-  usage: "imageNameOrID dataName",
-  least: 2,
-  most: 2,
-  flags: [FILE],
-  async run(call) {
-    const [reference, key] = call.args as [string, string];
-    const found = await findImage(call, reference);
-    if (found === undefined) throw new UsageError("image not known", 1);
-    await setImageItem(
-      call.store.primary,
-      found.id,
-      key,
-      await readInput(call, call.flags.value("file")),
-      call.context.signal,
-    );
+    const { kind, id } = await findAny(call, reference, "identifier is not a layer, image, or container");
+    const setOf = { image: setMetadata, layer: setLayerMetadata, container: setContainerMetadata }[kind];
+    await setOf(call.store.primary, id, text, call.context.signal);
     return 0;
   },
 };

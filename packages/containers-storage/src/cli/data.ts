@@ -1,9 +1,11 @@
-import { printDigest } from "@bootc-store/core";
+import { printDigest, utf8 } from "@bootc-store/core";
 
 import { readBigData } from "../big-data.ts";
 import type { BigData } from "../format/images-json.ts";
+import { setImageItem } from "../image-create.ts";
+import { setContainerItem, setLayerItem } from "../record-changes.ts";
 import { UsageError } from "./arguments.ts";
-import { writeOutput } from "./input.ts";
+import { readInput, writeOutput } from "./input.ts";
 import { type Call, type Command, FILE, findContainer, findImage, findLayer, JSON_FLAG } from "./command.ts";
 
 type Found = BigData & { readonly id: string };
@@ -12,10 +14,11 @@ interface Kind {
   readonly word: "image" | "container";
   readonly part: "images" | "containers";
   readonly find: (call: Call, reference: string) => Promise<Found | undefined>;
+  readonly set: typeof setImageItem;
 }
 
-const IMAGE: Kind = { word: "image", part: "images", find: findImage };
-const CONTAINER: Kind = { word: "container", part: "containers", find: findContainer };
+const IMAGE: Kind = { word: "image", part: "images", find: findImage, set: setImageItem };
+const CONTAINER: Kind = { word: "container", part: "containers", find: findContainer, set: setContainerItem };
 
 function list({ word, find }: Kind): Command {
   return {
@@ -66,10 +69,59 @@ function item(
   };
 }
 
+function setter(
+  word: string,
+  of: string,
+  find: (call: Call, reference: string) => Promise<{ readonly id: string } | undefined>,
+  set: typeof setImageItem,
+): Command {
+  return {
+    names: [`set-${word}-data`, `set${word}data`],
+    summary: `Set data that is attached to ${of} ${word}`,
+    usage: `${word}NameOrID dataName`,
+    least: 2,
+    most: 2,
+    flags: [FILE],
+    async run(call) {
+      const [reference, key] = call.args as [string, string];
+      const found = await find(call, reference);
+      if (found === undefined) throw new UsageError(`${word} not known`, 1);
+      const bytes = await readInput(call, call.flags.value("file"));
+      await set(call.store.primary, found.id, key, bytes, call.context.signal);
+      return 0;
+    },
+  };
+}
+
+/** Where others may keep files of an image or container: made when it is asked for, as the program does. */
+function directory({ word, part, find }: Kind, base: "graph" | "run"): Command {
+  const infix = base === "run" ? "-run" : "";
+  return {
+    names: [`get-${word}${infix}-dir`, `get${word}${infix.slice(1)}dir`],
+    summary: `Find the ${word}'s associated ${base === "run" ? "runtime" : "data"} directory`,
+    usage: `${word}NameOrID`,
+    least: 1,
+    most: 1,
+    flags: [],
+    async run(call) {
+      const found = await find(call, call.args[0] as string);
+      if (found === undefined) throw new UsageError(`${word} not known`, 1);
+      const { places } = call.store.primary;
+      places.dir(part, base).ensureDir(utf8(`${found.id}/userdata`), { parents: true, mode: 0o700 });
+      const root = base === "run" ? call.paths.runRoot : call.paths.graphRoot;
+      await call.out(`${root}/${places.nameOf(part)}/${found.id}/userdata\n`);
+      return 0;
+    },
+  };
+}
+
 function commandsOf(kind: Kind): Command[] {
   const { word, part } = kind;
   return [
     list(kind),
+    setter(word, "an", kind.find, kind.set),
+    directory(kind, "graph"),
+    directory(kind, "run"),
     item(kind, "", `Get data that is attached to an ${word}`, [FILE], async (call, { id }, key) => {
       const bytes = readBigData(call.store.primary.places, part, id, key);
       await writeOutput(call, call.flags.value("file"), [bytes]);
@@ -107,8 +159,31 @@ const listLayerData: Command = {
   },
 };
 
+const getLayerData: Command = {
+  names: ["get-layer-data", "getlayerdata"],
+  summary: "Get data that is attached to a layer",
+  usage: "layerID dataName",
+  least: 2,
+  most: 2,
+  flags: [FILE],
+  async run(call) {
+    const [reference, key] = call.args as [string, string];
+    const found = await findLayer(call, reference);
+    if (found === undefined) throw new UsageError("layer not known", 1);
+    if (!found.bigDataNames.includes(key)) {
+      const message = `locating item named "${key}" for layer with ID "${found.id}": file does not exist`;
+      throw new UsageError(message, 1);
+    }
+    const bytes = readBigData(call.store.primary.places, "layers", found.id, key);
+    await writeOutput(call, call.flags.value("file"), [bytes]);
+    return 0;
+  },
+};
+
 export const dataCommands: readonly Command[] = [
   ...commandsOf(IMAGE),
   ...commandsOf(CONTAINER),
   listLayerData,
+  getLayerData,
+  setter("layer", "a", findLayer, setLayerItem),
 ];

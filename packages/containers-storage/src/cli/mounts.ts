@@ -63,6 +63,61 @@ export const unmount: Command = {
   },
 };
 
+export const mountedCommand: Command = {
+  names: ["mounted"],
+  summary: "Check if a file system is mounted",
+  usage: "LayerOrContainerNameOrID",
+  least: 1,
+  most: ANY,
+  flags: [JSON_FLAG],
+  async run(call) {
+    const mounts = await call.store.primary.records.mountpoints();
+    const results: Result<undefined>[] = [];
+    for (const id of call.args) {
+      try {
+        const layer = await layerOf(call, id);
+        if (mounts.some((each) => each.id === layer && each.count > 0)) await call.out(`${id} mounted\n`);
+        results.push({ id, error: "" });
+      } catch (error) {
+        results.push({ id, error: messageOf(error) });
+      }
+    }
+    if (call.flags.is("json")) {
+      const said = results.map(({ id, error }) => ({ id, error }));
+      await call.out(`${JSON.stringify(said)}\n`);
+    } else {
+      for (const { id, error } of results)
+        if (error !== "") await call.err(`${error} checking if ${id} is mounted\n`);
+    }
+    return codeOf(results);
+  },
+};
+
+export const shutdown: Command = {
+  names: ["shutdown"],
+  summary: "Shut down layer storage",
+  usage: "",
+  least: 0,
+  most: 0,
+  flags: [JSON_FLAG, { names: ["force", "f"] }],
+  async run(call) {
+    const { primary } = call.store;
+    const mounts = (await primary.records.mountpoints()).filter(({ count }) => count > 0);
+    if (call.flags.is("force")) {
+      for (const { id } of mounts)
+        await unmountLayer(primary, id, { force: true, signal: call.context.signal });
+    }
+    // Said also where it was unmounted, as the program does.
+    if (mounts.length > 0) {
+      if (call.flags.is("json")) await call.out("{}\n");
+      else await call.err("shutdown: a layer is mounted: layer is in use by a container\n");
+      return 1;
+    }
+    if (call.flags.is("json")) await call.out('""\n');
+    return 0;
+  },
+};
+
 interface Result<T> {
   readonly id: string;
   readonly value?: T;
