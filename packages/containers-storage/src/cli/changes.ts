@@ -4,16 +4,12 @@ import type { Dir, FileStat } from "@bootc-store/linux";
 import type { PlacedLayer } from "../ports/image-source.ts";
 import { UsageError } from "./arguments.ts";
 import { type Command, findLayer, JSON_FLAG } from "./command.ts";
+import { type ChangeKind, changesBetween, type LayerChange } from "./layer-changes.ts";
 
 const WORDS = ["Modify", "Add", "Delete"] as const;
 const OPAQUE = utf8("trusted.overlay.opaque");
-/** As JSON has the kinds, by number. */
-type Kind = 0 | 1 | 2;
 
-interface FoundChange {
-  readonly path: ByteString;
-  readonly kind: Kind;
-}
+type FoundChange = Pick<LayerChange, "path" | "kind">;
 
 export const changes: Command = {
   names: ["changes"],
@@ -27,12 +23,15 @@ export const changes: Command = {
     const found = await findLayer(call, reference);
     const base = other === undefined ? undefined : await findLayer(call, other);
     if (found === undefined) throw new UsageError("layer not known", 1);
+    const { signal } = call.context;
     // A reference that nothing is called is passed over, as in the program.
-    if (base !== undefined && base.id !== found.parent) {
-      throw new UsageError("only the layer's own parent is supported as reference", 1);
-    }
-    const chain = await call.store.chain(found.id, { signal: call.context.signal });
-    const all = changesOf(chain);
+    const all =
+      base === undefined || base.id === found.parent
+        ? changesOf(await call.store.chain(found.id, { signal }))
+        : changesBetween(
+            (await call.store.readTree(base.id, { signal })).tree,
+            (await call.store.readTree(found.id, { signal })).tree,
+          );
     if (call.flags.is("json")) {
       const rows = all.map(({ path, kind }) => ({ Path: `/${textOf(path) ?? path}`, Kind: kind }));
       await call.out(`${rows.length === 0 ? "null" : JSON.stringify(rows)}\n`);
@@ -80,7 +79,7 @@ function changesOf(chain: readonly PlacedLayer[]): FoundChange[] {
 }
 
 /** `undefined`: a directory that is only there for what is in it. */
-function kindOf(path: ByteString, stat: FileStat, lowers: readonly Dir[]): Kind | undefined {
+function kindOf(path: ByteString, stat: FileStat, lowers: readonly Dir[]): ChangeKind | undefined {
   if (stat.type === "character" && stat.rdev.major === 0 && stat.rdev.minor === 0) return 2;
   for (const lower of lowers) {
     const below = lower.statOptional(path);

@@ -4,17 +4,26 @@ import { createGzip } from "node:zlib";
 
 import type { Layer } from "@bootc-store/backend";
 import { digestFromHex } from "@bootc-store/core";
-import { decompress, readSegments, segmentBytes, sniffCompression } from "@bootc-store/oci";
+import { decompress, readSegments, segmentBytes, sniffCompression, writeTar } from "@bootc-store/oci";
 
 import { fillLayer } from "../layer-fill.ts";
 import type { LayerBlob } from "../layers-write.ts";
 import { createLayerFromTar } from "../layer-import.ts";
-import { type Compression, COMPRESSIONS, defined, encodeLayer } from "../format/layers-json.ts";
+import {
+  type Compression,
+  COMPRESSIONS,
+  defined,
+  encodeLayer,
+  type LayerRecord,
+} from "../format/layers-json.ts";
 import { printJson } from "../format/json-text.ts";
+import { contentsOf } from "../ports/content-source.ts";
 import { openLayerRecord } from "../ports/layer-source.ts";
 import { UsageError } from "./arguments.ts";
 import { type Call, type Command, FILE, findLayer, ID, JSON_FLAG, NAMES } from "./command.ts";
 import { readStream, writeOutput } from "./input.ts";
+import { changesBetween, sizeOfChanges } from "./layer-changes.ts";
+import { entriesOfChanges, entriesOfDiff } from "./layer-tar.ts";
 import { diffSize } from "./sizes.ts";
 
 export const diffSizeCommand: Command = {
@@ -27,8 +36,12 @@ export const diffSizeCommand: Command = {
   async run(call) {
     const found = await findLayer(call, call.args[0] as string);
     if (found === undefined) throw new UsageError("layer not known", 1);
-    if (call.args[1] !== undefined) throw new UsageError("a reference layer is not supported", 1);
-    await call.out(`${diffSize(call.store.primary, found.id)}\n`);
+    const base = await referenceOf(call, found);
+    const size =
+      base === undefined
+        ? diffSize(call.store.primary, found.id)
+        : sizeOfChanges((await compareLayers(call, base, found)).changes);
+    await call.out(`${size}\n`);
     return 0;
   },
 };
@@ -44,16 +57,13 @@ export const diff: Command = {
     const { flags, context } = call;
     const found = await findLayer(call, call.args[0] as string);
     if (found === undefined) throw new UsageError("layer not known", 1);
-    const other = call.args[1] === undefined ? undefined : await findLayer(call, call.args[1]);
-    if (call.args[1] !== undefined && (other === undefined || other.id !== found.parent)) {
-      throw new UsageError("only the layer's own parent is supported as reference", 1);
-    }
+    const base = await referenceOf(call, found);
     const recorded = found.compression ?? 0;
     const zip = flags.is("gzip") || (!flags.is("uncompressed") && recorded === COMPRESSIONS.gzip);
     if (!zip && !flags.is("uncompressed") && recorded !== COMPRESSIONS.none) {
       throw new UsageError("the layer's compression is not supported; ask for -u or -c", 1);
     }
-    const tar = segmentBytes(openLayerRecord(call.store.primary, found).segments({ signal: context.signal }));
+    const tar = await tarOf(call, found, base);
     const file = flags.value("file");
     if (!zip) {
       await writeOutput(call, file, tar);
@@ -65,6 +75,38 @@ export const diff: Command = {
     return 0;
   },
 };
+
+/** The other layer of a comparison, unless it is the layer's own parent; one that nothing is called is passed over. */
+async function referenceOf(call: Call, { parent }: LayerRecord): Promise<LayerRecord | undefined> {
+  const [, reference] = call.args;
+  const found = reference === undefined ? undefined : await findLayer(call, reference);
+  return found === undefined || found.id === parent ? undefined : found;
+}
+
+async function compareLayers(call: Call, base: LayerRecord, layer: LayerRecord) {
+  const { signal } = call.context;
+  const before = await call.store.readTree(base.id, { signal });
+  const { tree, contents } = await call.store.readTree(layer.id, { signal });
+  return { changes: changesBetween(before.tree, tree), contents };
+}
+
+/** A layer's exact tar where there is one, else one of what is in its directory, or of what another layer has not. */
+async function tarOf(
+  call: Call,
+  layer: LayerRecord,
+  base: LayerRecord | undefined,
+): Promise<AsyncIterable<Uint8Array>> {
+  const { signal } = call.context;
+  const { primary } = call.store;
+  if (base !== undefined) {
+    const { changes, contents } = await compareLayers(call, base, layer);
+    return writeTar(entriesOfChanges(changes, contents));
+  }
+  if (layer.diffDigest !== undefined)
+    return segmentBytes(openLayerRecord(primary, layer).segments({ signal }));
+  const tree = await call.store.readLayerTree(layer.id, { signal });
+  return writeTar(entriesOfDiff(tree, contentsOf([{ root: primary, record: layer }])));
+}
 
 /** The tar of a file or of standard input, and once it has been read what it came as. */
 function inputLayer(call: Call): { readonly layer: Layer; readonly blob: () => LayerBlob } {

@@ -1,6 +1,7 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { isRoot, mounts, openLab, succeed, type Lab } from "../index.ts";
 
 const cache = process.env["BOOTC_STORE_CACHE"];
@@ -115,13 +116,16 @@ it.skipIf(reason !== undefined)("a session leaves neither mounts nor directories
 });
 
 it("a peer that is not there says why and refuses", () => {
-  const lab = openLab({ cache: "/nonexistent/cache" });
+  const empty = mkdtempSync(join(tmpdir(), "no-peers-"));
+  const lab = openLab({ cache: empty });
+  onTestFinished(() => {
+    lab.close();
+    rmSync(empty, { recursive: true });
+  });
   const { ostree } = lab.peers;
   expect(ostree.available).toBe(false);
   expect(ostree.reason).toContain("not installed");
-  expect(lab.missing({ peers: ["ostree", "skopeo"] })).toBe(
-    "the peers are not installed in /nonexistent/cache",
-  );
+  expect(lab.missing({ peers: ["ostree", "skopeo"] })).toBe(`the peers are not installed in ${empty}`);
   expect(lab.missing({ root: true })).toBe(isRoot() ? undefined : "needs root");
   expect(() => ostree.runSync(["--version"])).toThrow(expect.objectContaining({ code: "lab/not-installed" }));
 });
