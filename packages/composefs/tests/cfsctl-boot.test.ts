@@ -376,7 +376,7 @@ describe.skipIf(!theirs.available)("pull --expected-digest beside cfsctl", () =>
         };
       };
       const wanted = await outcome("theirs");
-      expect(await outcome("ours"), id).toEqual(wanted);
+      expect([id, await outcome("ours")]).toEqual([id, wanted]);
     }
   });
 });

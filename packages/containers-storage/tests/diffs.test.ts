@@ -1,7 +1,6 @@
 /* oxlint-disable typescript/await-thenable -- the linter does not know of async disposal in test files */
 // `changes`, `diffsize` and `diff` of any two layers, and of layers that were written to through a mount: as the program has it.
 
-import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   chownSync,
@@ -136,13 +135,15 @@ describe.skipIf(missing !== undefined)(`two layers${missing === undefined ? "" :
     writeFileSync(join(mounted, "file-to-dir/new/file"), "new");
     linkSync(join(mounted, "file-to-dir/new/file"), join(mounted, "a-link"));
     symlinkSync("d/kept", join(mounted, "symlink"));
-    execFileSync("mkfifo", [join(mounted, "fifo")]);
-    execFileSync("mknod", [join(mounted, "device"), "c", "1", "3"]);
-    using top = Dir.openHost(utf8(mounted));
-    top.setXattr(utf8("d/kept"), utf8("user.mark"), utf8("one"));
+    const top = Dir.openHost(utf8(mounted));
+    top.mknod(utf8("fifo"), "fifo");
+    top.mknod(utf8("socket"), "socket");
+    top.mknod(utf8("device"), "character", { device: { major: 1, minor: 3 } });
+    top.setXattr(utf8("d/kept"), utf8("user.mark"), Buffer.from("one"));
     chownSync(join(mounted, "d/kept"), 1000, 7);
     chmodSync(join(mounted, "d/kept"), 0o4755);
     utimesSync(join(mounted, "d/kept"), time, time);
+    top[Symbol.dispose]();
     await ours(paths, ["unmount", id]);
     expect(await compareAll(paths, ["base", "written", "other"])).toBe(36);
   });

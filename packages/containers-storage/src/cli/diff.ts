@@ -54,7 +54,7 @@ export const diff: Command = {
   most: 2,
   flags: [{ names: ["uncompressed", "u"] }, { names: ["gzip", "c"] }, FILE],
   async run(call) {
-    const { flags, context } = call;
+    const { flags } = call;
     const found = await findLayer(call, call.args[0] as string);
     if (found === undefined) throw new UsageError("layer not known", 1);
     const base = await referenceOf(call, found);

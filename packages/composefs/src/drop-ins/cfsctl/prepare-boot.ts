@@ -121,7 +121,7 @@ class Writer {
     for (const argument of [this.#argument, ...this.#cmdline]) entry.setArgument(argument);
     this.#boot.ensureDir(utf8("loader/entries"), { parents: true, mode: 0o755 });
     using entries = this.#boot.openDir(utf8("loader/entries"));
-    entries.atomicWrite(utf8(file), utf8(entry.print()), { mode: 0o644 });
+    entries.atomicWrite(utf8(file), Buffer.from(entry.print()), { mode: 0o644 });
   }
 
   #copy(from: string, to: string): void {
