@@ -8,6 +8,7 @@ import {
   readFileSync,
   rmSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -192,6 +193,24 @@ describe("a root as a whole", () => {
     const page = join(path, "stores.html");
     expect(run("--root", path, "du", "--html", page).code).toBe(0);
     expect(readFileSync(page, "utf8")).toMatch(/^<!doctype html>/);
+  });
+
+  test("diff --digest names what alone makes two ids differ", () => {
+    const [a, b] = [root("usr/lib"), root("usr/lib")];
+    for (const each of [a, b])
+      for (const name of ["usr/lib", "usr", "."]) utimesSync(join(each, name), 1_700_000_000, 1_700_000_000);
+    const same = run("diff", "--digest", a, b);
+    expect([same.code, same.out]).toEqual([0, expect.stringContaining("The ids are the same.")]);
+    utimesSync(join(b, "usr/lib"), 1_700_000_009, 1_700_000_009);
+    const { code, out } = run("diff", "--digest", a, `dir:${b}`);
+    expect(code).toBe(1);
+    expect(out).toContain("/usr/lib  mtime  1700000000.000000000 → 1700000009.000000000");
+    expect(out).toContain("These alone make the ids differ: 1 mtime.");
+    const report = JSON.parse(run("diff", "--digest", "--json", a, b).out) as unknown;
+    const schema = schemaOf("diff-digest");
+    expect(violations(schema, report, "report", schema)).toEqual([]);
+    expect(run("diff", "--digest", "--no-mtime", a, b).code).toBe(2);
+    expect(run("diff", "--boot", a, b).code).toBe(2);
   });
 
   test("diff of two directories needs no root, and ends with 1 where they differ", () => {

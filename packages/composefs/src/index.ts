@@ -34,6 +34,7 @@ export {
 } from "./maintenance/restore.ts";
 export { mountImage, type MountImageOptions } from "./mount/mount-image.ts";
 export { mountStoredImage } from "./mount/mount-stored-image.ts";
+export { readImageBytes } from "./oci/erofs-image.ts";
 export {
   type ErofsIds,
   erofsIdsOf,

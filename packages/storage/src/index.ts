@@ -91,6 +91,20 @@ export { type ExportedImage, exportImage, type ExportOptions } from "./whole/exp
 export { listRootImages, type RootImage } from "./whole/images.ts";
 export { verifyRoot } from "./whole/verify.ts";
 export { type AspectChange, diffFound, type DiffTreesOptions, type TreeDifference } from "./whole/diff.ts";
+export {
+  compareDigests,
+  type DigestAttribute,
+  type DigestComparison,
+  type DigestDifference,
+  takeOver,
+} from "./whole/digest-diff.ts";
+export {
+  type EncodedFormat,
+  type EncodedTree,
+  encodedTrees,
+  type EncodedTreeOptions,
+  idOfTree,
+} from "./whole/encoded-tree.ts";
 export { readDirectoryTree } from "./whole/directory-tree.ts";
 export { findTree, type FindTreeOptions, type FoundTree } from "./whole/find-tree.ts";
 export { applyRootGc, planRootGc, type RootGcPlan, type RootGcResult } from "./whole/gc.ts";

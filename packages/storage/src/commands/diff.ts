@@ -3,8 +3,10 @@ import { printable } from "@bootc-store/core";
 import type { Command } from "@commander-js/extra-typings";
 
 import { bytesText } from "../bytes-text.ts";
+import { storageErrors } from "../errors.ts";
 import type { TreeDifference } from "../whole/diff.ts";
 import type { ExistingStores } from "../whole/existing-stores.ts";
+import { diffDigests } from "./diff-digests.ts";
 import { withStores } from "./whole.ts";
 
 /** `diff`: two trees, wherever they are. */
@@ -16,7 +18,16 @@ export function registerDiff(parent: Command, context: CommandContext): void {
     .argument("<after>", "the same")
     .option("--json", "print the differences as JSON")
     .option("--no-mtime", "times do not count")
+    .option("--digest", "name each attribute that makes the composefs ids differ")
+    .option("--boot", "with --digest: the ids of the images for booting")
     .action(async (before, after, options) => {
+      if (options.digest === true) {
+        if (!options.mtime)
+          throw storageErrors.error("argument-invalid", "--no-mtime: an id depends on times, so they count");
+        await diffDigests(parent, context, before, after, options);
+        return;
+      }
+      if (options.boot === true) throw storageErrors.error("argument-invalid", "--boot goes with --digest");
       const [{ directoryIn, findTree }, { diffFound }] = await Promise.all([
         import("../whole/find-tree.ts"),
         import("../whole/diff.ts"),

@@ -91,7 +91,13 @@ function sizeOf(inode: Inode): { readonly size?: number } {
   return inode.kind === "file" ? { size: inode.size } : {};
 }
 
-async function sameBytes(a: FoundTree, old: Inode, b: FoundTree, now: Inode): Promise<boolean> {
+/** Whether two files hold the same, byte by byte. */
+export async function sameBytes(
+  a: Pick<FoundTree, "contents">,
+  old: Inode,
+  b: Pick<FoundTree, "contents">,
+  now: Inode,
+): Promise<boolean> {
   if (old.kind !== "file" || now.kind !== "file" || old.size !== now.size) return false;
   const left = bytesOf(a.contents, old.content, old.size);
   const right = bytesOf(b.contents, now.content, now.size);
