@@ -37,25 +37,61 @@ function isOutside(id: string): boolean {
 const lazyRequires: Plugin = {
   name: "lazy-requires",
   renderChunk(code) {
-    return code.replaceAll(
-      /^(?:let|const|var) (\w+) = require\("([^"]+)"\);$/gm,
+    const lazy = code.replaceAll(
+      /^(?:let|const|var) ([\w$]+) = require\("([^"]+)"\);$/gm,
       (statement, local: string, id: string) => {
         if (!isBuiltin(id) && !id.startsWith("./")) return statement;
         const uses = [
-          ...code.matchAll(new RegExp(String.raw`(?<![\w$]|(?<!\.\.)\.)${local}(?![\w$])(?:\.(\w+))?`, "g")),
+          ...code.matchAll(
+            new RegExp(
+              String.raw`(?<![\w$]|(?<!\.\.)\.)${local.replaceAll("$", "\\$")}(?![\w$])(?:\.(\w+))?`,
+              "g",
+            ),
+          ),
         ];
         // As a name of its own, also behind a spread's three dots. Declared once and otherwise only read by name, or it stays as it is.
         if (uses.filter((use) => use[1] === undefined).length !== 1) return statement;
         const names = new Set(uses.flatMap((use) => use[1] ?? []));
-        const getters = [...names].map(
-          (name) =>
-            `get ${name}() { const value = require("${id}").${name}; Object.defineProperty(this, "${name}", { value }); return value; }`,
-        );
-        return `const ${local} = { ${getters.join(", ")} };`;
+        return `const ${local} = $lazily(() => require("${id}"), "${[...names].join(" ")}");`;
       },
     );
+    return lazy === code
+      ? code
+      : lazy.replace(/^(?:#!.*\n)?(?:"use strict";\n)?/, (head) => `${head}${LAZILY}\n`);
   },
 };
+
+/** In every piece, before all else. */
+const LAZILY = `const $lazily = (load, names) => {
+\tconst object = {};
+\tfor (const name of names.split(" ")) Object.defineProperty(object, name, { configurable: true, get() {
+\t\tconst value = load()[name];
+\t\tObject.defineProperty(object, name, { value });
+\t\treturn value;
+\t} });
+\treturn object;
+};`;
+
+/**
+ * What a run reads that only looks something up in a repository, in two pieces; left alone, the bundler makes some twenty of
+ * them, along with all that moves data, and finding and compiling these took longer than the work. What is not here is
+ * loaded where it is first used, as ever; so a name too few only costs time.
+ */
+const START = {
+  core: /^core\/src\/(?!index|codec\/(?!keyfile))|rolldown\/runtime|usingCtx/,
+  linux:
+    /^linux\/src\/(?:(?:constants|dir|dir-names|dir-open|errno|errors|failure|fd-stack|ffi|file|list|name|native-path|plain|record-locks|resolve|resolve-walk|signal|walk)|calls\/(?:directory|link|open|stat)|pool\/(?:inline|messages|pool|task))\.ts$/,
+  cli: /^apps\/cli\/src\/drop-ins\.ts$|^backend\/src\/command\/exit-code\.ts$/,
+} as const;
+const OSTREE_START =
+  /^ostree\/src\/(?:errors|format\/(?:checksum|mode)|repo\/(?:config|lock|ref-name|refs|repo)|read\/rev-parse|cli\/(?:arguments|command|commands|context|drop-in|failure))\.ts$/;
+
+function isOf(...patterns: readonly RegExp[]): (id: string) => boolean {
+  return (id) => {
+    const path = id.replace(`${ROOT}/packages/`, "").replace(`${ROOT}/`, "");
+    return patterns.some((pattern) => pattern.test(path));
+  };
+}
 
 /** Tasks of workers are found by name; in one bundle their modules do not tell them apart. */
 function taskNames(): Plugin {
@@ -80,6 +116,8 @@ mkdirSync(OUT);
 const bundle = await rolldown({
   input: { main: join(CLI, "src/main.ts"), worker: join(ROOT, "packages/linux/src/pool/worker.ts") },
   platform: "node",
+  // Nobody imports the entries.
+  preserveEntrySignatures: "allow-extension",
   // What the oldest Node that is promised cannot read, such as `using`, is written otherwise.
   transform: { target: "node22" },
   external: isOutside,
@@ -94,6 +132,13 @@ const { output } = await bundle.write({
   format: "cjs",
   entryFileNames: "[name].js",
   chunkFileNames: "[name]-[hash].js",
+  codeSplitting: {
+    includeDependenciesRecursively: false,
+    groups: [
+      { name: "start", test: isOf(...Object.values(START)), priority: 2 },
+      { name: "ostree-start", test: isOf(OSTREE_START), priority: 1 },
+    ],
+  },
   // Public names and what a person sees in a stack stay readable; only what costs time to read goes.
   comments: { legal: true, annotation: false, jsdoc: false },
 });

@@ -12,6 +12,7 @@ import { createPool, Dir, type Pool } from "@bootc-store/linux";
 
 import { openStore } from "./stores.ts";
 import { TerminalOutput } from "./output/output.ts";
+import { write } from "./output/streams.ts";
 
 const LEVELS: readonly LogLevel[] = ["error", "warn", "info", "debug"];
 
@@ -95,8 +96,8 @@ export class AppContext implements CommandContext, AsyncDisposable {
       openImage: (reference, options) => this.openImage(reference, options),
       output: (options) => this.output(options),
       setExitCode: (code) => this.setExitCode(code),
-      writeOut: (data) => write(process.stdout, data),
-      writeErr: (data) => write(process.stderr, data),
+      writeOut: (data) => write("stdout", data),
+      writeErr: (data) => write("stderr", data),
       openSource: (transport) => openStore(transport, this),
     };
   }
@@ -105,10 +106,4 @@ export class AppContext implements CommandContext, AsyncDisposable {
     await this.#pool?.[Symbol.asyncDispose]();
     for (const dir of this.#dirs.reverse()) dir[Symbol.dispose]();
   }
-}
-
-/** Writes and waits until the stream has room again, so that output is not piled up in memory. */
-export async function write(stream: NodeJS.WriteStream, data: Uint8Array | string): Promise<void> {
-  if (stream.write(data)) return;
-  await new Promise<void>((resolve) => stream.once("drain", resolve));
 }

@@ -2,6 +2,8 @@
 // The entry. Asked for its version it loads no other file; everything that costs time to load is behind the import.
 import { readFileSync } from "node:fs";
 
+import { keepCompiledCode } from "./compile-cache.ts";
+
 const [, calledBy = "", ...args] = process.argv;
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
   version: string;
@@ -18,6 +20,7 @@ if (
 }
 
 async function runRest(): Promise<void> {
+  keepCompiledCode();
   const { run } = await import("./run.ts");
   process.exitCode = await run({ calledBy, args, version, main: import.meta.url });
 }

@@ -1,10 +1,9 @@
 // From arguments to an exit code: signals, the last rendering of errors, and by which name the program was called.
-import { enableCompileCache } from "node:module";
-
 import { exitCodeOf } from "@bootc-store/backend/command";
 import { printable, renderError, StoreError } from "@bootc-store/core";
 
 import { AppContext } from "./context.ts";
+import { standardOutput } from "./output/streams.ts";
 import { calledAs, runDropIn } from "./drop-ins.ts";
 
 export interface Call {
@@ -16,8 +15,6 @@ export interface Call {
 }
 
 export async function run({ calledBy, args, version, main }: Call): Promise<number> {
-  // Compiled code is kept between runs where Node may write; without it a start is only slower.
-  enableCompileCache();
   const { name, rest } = calledAs(calledBy, args);
   await using context = new AppContext();
   const stop = (): void => {
@@ -27,13 +24,9 @@ export async function run({ calledBy, args, version, main }: Call): Promise<numb
   };
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    // Whoever read the output has seen enough.
-    if (error.code === "EPIPE") process.exit(0);
-    throw error;
-  });
   try {
     if (name !== "bootc-store") return await runDropIn(name, rest, context);
+    standardOutput();
     const { runProgram } = await import("./program.ts");
     return await runProgram(rest, context, { version, main });
   } catch (error) {

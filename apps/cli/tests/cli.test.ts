@@ -72,6 +72,7 @@ describe("the program", () => {
     expect(loaded.filter((url) => /koffi|commander|packages\//.test(url))).toEqual([]);
     expect(loaded.filter((url) => url.startsWith("file:")).map((url) => url.split("/").at(-1))).toEqual([
       "main.ts",
+      "compile-cache.ts",
     ]);
   });
 

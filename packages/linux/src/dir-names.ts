@@ -1,6 +1,6 @@
 import type { ByteString } from "@bootc-store/core";
 import { tryMkdirAt, tryRmdirAt, tryUnlinkAt } from "./calls/directory.ts";
-import { tryStatAt } from "./calls/stat.ts";
+import { fileTypeOf, tryModeAt } from "./calls/stat.ts";
 import { EEXIST, EISDIR, ENOTDIR, EPERM } from "./errno.ts";
 import { failure, failureAs, subjectOf } from "./failure.ts";
 import { inParent, type ResolveOptions } from "./resolve.ts";
@@ -24,15 +24,20 @@ export function ensureDirAt(
     ensureDirAt(dir, path.slice(0, slash) as ByteString, label, options);
   const subject = subjectOf(label, path);
   return inParent(dir, path, label, options, (parent, name) => {
-    const result = tryMkdirAt(parent, name, options.mode ?? 0o755);
-    if (result === 0) return "created";
-    if (result !== -EEXIST) throw failure("mkdirat", -result, subject);
-    const found = tryStatAt(parent, name);
-    if (typeof found === "number") throw failure("statx", -found, subject);
-    if (found.type === "symlink") {
+    // Most are there, and to look is cheaper than to be refused.
+    let mode = tryModeAt(parent, name);
+    if (mode < 0) {
+      const result = tryMkdirAt(parent, name, options.mode ?? 0o755);
+      if (result === 0) return "created";
+      if (result !== -EEXIST) throw failure("mkdirat", -result, subject);
+      mode = tryModeAt(parent, name);
+      if (mode < 0) throw failure("statx", -mode, subject);
+    }
+    const type = fileTypeOf(mode);
+    if (type === "symlink") {
       throw failureAs("path-symlink", "mkdirat", EEXIST, subject, "a symbolic link is there");
     }
-    if (found.type !== "directory") throw failure("mkdirat", ENOTDIR, subject);
+    if (type !== "directory") throw failure("mkdirat", ENOTDIR, subject);
     return "existed";
   });
 }

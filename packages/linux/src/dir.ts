@@ -15,8 +15,11 @@ import {
   type DeviceNumber,
   type FileStat,
   type FileSystemStat,
+  type FileType,
+  fileTypeOf,
   statFd,
   statFileSystem,
+  tryModeAt,
   tryStatAt,
 } from "./calls/stat.ts";
 import { syncfs } from "./calls/sync.ts";
@@ -184,6 +187,14 @@ export class Dir implements Disposable {
     const found = this.#tryStat(path, options);
     if (typeof found === "number") throw failure("statx", -found, this.labelOf(path));
     return found;
+  }
+
+  /** What kind of file is there, for less than a {@link Dir.stat}; `undefined` where nothing is. */
+  typeOptional(path: ByteString, options?: ResolveOptions): FileType | undefined {
+    const mode = this.#optional(() => inParent(this.fd, path, this.label, options, tryModeAt));
+    if (mode >= 0) return fileTypeOf(mode);
+    if (mode === -ENOENT) return undefined;
+    throw failure("statx", -mode, this.labelOf(path));
   }
 
   statOptional(path: ByteString, options?: StatOptions): FileStat | undefined {

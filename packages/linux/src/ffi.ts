@@ -57,6 +57,11 @@ function unsupported(call: string, reason: string, cause?: unknown): Error {
   return linuxErrors.error("unsupported", `${call}: ${reason}`, { context: { call }, cause });
 }
 
+/** Whether this thread has the library already, so that a call costs nothing but itself. */
+export function nativeLoaded(): boolean {
+  return loaded !== undefined;
+}
+
 /** Whether native calls can be made at all, and if not, why. Loads the library. */
 export function nativeAvailable():
   | { readonly available: true }

@@ -5,7 +5,7 @@
 import { displayName, type ByteString } from "@bootc-store/core";
 import { closeQuietly, duplicateFd, tryOpenat } from "./calls/open.ts";
 import { tryReadlinkAt } from "./calls/link.ts";
-import { fileTypeOf, statFd, statFileSystem } from "./calls/stat.ts";
+import { statFd, statFileSystem, typeAndSize } from "./calls/stat.ts";
 import { O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_PATH, PROC_SUPER_MAGIC } from "./constants.ts";
 import { ELOOP, ENOENT, ENOTDIR, EXDEV } from "./errno.ts";
 import { linuxErrors } from "./errors.ts";
@@ -70,9 +70,8 @@ export function walkPath(
           ? tryOpenat(at, component, flags | O_NOFOLLOW, mode)
           : found;
       }
-      const stat = statFd(found, subject);
-      const type = fileTypeOf(stat.mode);
-      if (startMount !== undefined && stat.mountId !== startMount) {
+      const { type } = typeAndSize(found, subject);
+      if (startMount !== undefined && statFd(found, subject).mountId !== startMount) {
         closeQuietly(found);
         throw refuse("path-crosses-mount", component, "leads into another mount");
       }

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { b, codeOf, onLinux, type Scratch, scratch } from "../tests/helpers.ts";
 import { pretendOpenat2 } from "./calls/open.ts";
 import { Dir, type ResolveOptions } from "./index.ts";
+import { pretendPlain } from "./plain.ts";
 
 // The tree of all cases: `root` is the directory in hand, `outside` what must not be reached.
 //
@@ -127,11 +128,12 @@ const ALLOWED: readonly (readonly [string, ResolveOptions | undefined])[] = [
 ];
 
 describe.skipIf(!onLinux).each([
-  ["by openat2", true],
-  ["component by component", false],
-])("resolution %s", (_, kernel) => {
+  ["by openat2", () => pretendOpenat2(true)],
+  ["component by component", () => pretendOpenat2(false)],
+  ["without native code", () => pretendPlain(10_000)],
+])("resolution %s", (_, pretend) => {
   it.each(REFUSED)("refuses %j as %s (%j)", (path, code, options) => {
-    using _mode = pretendOpenat2(kernel);
+    using _mode = pretend();
     expect(codeOf(() => root.readFile(b(path), options))).toBe(code);
     // The same for what is made and for what is only looked at, but that these never follow the last name.
     const last = new Set(["linux/name-empty", "linux/path-dotdot", "linux/path-absolute", "linux/name-nul"]);
@@ -146,12 +148,12 @@ describe.skipIf(!onLinux).each([
   });
 
   it.each(ALLOWED)("allows %j (%j)", (path, options) => {
-    using _mode = pretendOpenat2(kernel);
+    using _mode = pretend();
     expect(root.readFile(b(path), options).toString()).toBe("inside");
   });
 
   it("refuses to make, remove or list through a link", () => {
-    using _mode = pretendOpenat2(kernel);
+    using _mode = pretend();
     for (const link of ["in-link", "out", "abs"]) {
       expect(codeOf(() => root.openDir(b(link)))).toBe("linux/path-symlink");
       expect(codeOf(() => root.createNew(b(`${link}/new`)))).toBe("linux/path-symlink");
@@ -170,7 +172,7 @@ describe.skipIf(!onLinux).each([
   });
 
   it("makes a file through a link where following is asked for", () => {
-    using _mode = pretendOpenat2(kernel);
+    using _mode = pretend();
     const options = { access: "write", create: 0o600, ...beneath } as const;
     root.openFile(b("in-link/made"), options)[Symbol.dispose]();
     expect(root.stat(b("dir/made"))).toMatchObject({ size: 0, type: "regular" });
@@ -178,7 +180,7 @@ describe.skipIf(!onLinux).each([
   });
 
   it("refuses the links of /proc that stand for open files", () => {
-    using _mode = pretendOpenat2(kernel);
+    using _mode = pretend();
     using proc = Dir.openHost(b("/proc"));
     for (const path of ["self/root/etc/passwd", "self/cwd/package.json", "self/exe"]) {
       expect(codeOf(() => proc.openFile(b(path), beneath))).toBe("linux/path-magic-link");
@@ -190,7 +192,7 @@ describe.skipIf(!onLinux).each([
   });
 
   it("stays on one mount if told to", () => {
-    using _mode = pretendOpenat2(kernel);
+    using _mode = pretend();
     using top = Dir.openHost(b("/"));
     const stay = { crossMounts: false };
     expect(codeOf(() => top.openDir(b("proc"), stay))).toBe("linux/path-crosses-mount");
@@ -205,7 +207,7 @@ describe.skipIf(!onLinux).each([
   });
 
   it("says which component was in the way", () => {
-    using _mode = pretendOpenat2(kernel);
+    using _mode = pretend();
     try {
       root.readFile(b("dir/up/dir/file"));
       expect.unreachable();
@@ -222,14 +224,17 @@ describe.skipIf(!onLinux)("resolution under attack", () => {
   // Another process moves a directory of the path in and out of the root and puts a link in its place. Whatever is
   // seen must be the file inside or an error, never what is outside.
   it.each([
-    ["by openat2", true, "strict"],
-    ["component by component", false, "strict"],
-    ["by openat2", true, "beneath"],
-    ["component by component", false, "beneath"],
-    ["by openat2", true, "inRoot"],
-    ["component by component", false, "inRoot"],
-  ] as const)("%s (%s, %s) never leaves", async (_, kernel, resolution) => {
-    using _mode = pretendOpenat2(kernel);
+    ["by openat2", "strict", () => pretendOpenat2(true)],
+    ["component by component", "strict", () => pretendOpenat2(false)],
+    ["without native code", "strict", () => pretendPlain(1e9)],
+    ["by openat2", "beneath", () => pretendOpenat2(true)],
+    ["component by component", "beneath", () => pretendOpenat2(false)],
+    ["without native code", "beneath", () => pretendPlain(1e9)],
+    ["by openat2", "inRoot", () => pretendOpenat2(true)],
+    ["component by component", "inRoot", () => pretendOpenat2(false)],
+    ["without native code", "inRoot", () => pretendPlain(1e9)],
+  ] as const)("%s (%s) never leaves", async (_, resolution, pretend) => {
+    using _mode = pretend();
     using place = scratch();
     fs.mkdirSync(`${place.path}/root/a/b/c`, { recursive: true });
     fs.mkdirSync(`${place.path}/outside/b/c`, { recursive: true });

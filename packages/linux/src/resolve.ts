@@ -14,12 +14,13 @@ import {
   tryOpenat2,
 } from "./calls/open.ts";
 import { tryModeAt } from "./calls/stat.ts";
-import { O_DIRECTORY, O_NOFOLLOW, O_PATH, S_IFLNK, S_IFMT } from "./constants.ts";
+import { O_CREAT, O_DIRECTORY, O_NOFOLLOW, O_PATH, S_IFLNK, S_IFMT } from "./constants.ts";
 import { EAGAIN, ELOOP, ENOTDIR, EXDEV } from "./errno.ts";
 import { linuxErrors } from "./errors.ts";
 import { failure, subjectOf } from "./failure.ts";
 import { checkPath, isSingleName } from "./name.ts";
 import { PATH_MAX } from "./native-path.ts";
+import { plainly } from "./plain.ts";
 import { walkPath } from "./resolve-walk.ts";
 
 /**
@@ -72,7 +73,8 @@ export function tryResolve(
   }
   checkPath(path, PATH_RULES[resolution]);
   if (path.length >= PATH_MAX) return resolveLong(dir, path, flags, mode, label, options);
-  if (!haveOpenat2()) return walkPath(dir, path, flags, mode, label, resolution, crossMounts);
+  if (((flags & O_CREAT) === 0 && plainly()) || !haveOpenat2())
+    return walkPath(dir, path, flags, mode, label, resolution, crossMounts);
   const resolve = RESOLVE_FLAGS[resolution] | (crossMounts ? 0 : RESOLVE_NO_XDEV);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const fd = tryOpenat2(dir, path, flags, mode, resolve);

@@ -2,7 +2,7 @@ import { styleText } from "node:util";
 
 import type { Column, Output } from "@bootc-store/backend/command";
 
-import { write } from "../context.ts";
+import { standardOutput, write } from "./streams.ts";
 import { tableLines } from "./table.ts";
 
 /** Results on standard output, for a person or as JSON. */
@@ -31,21 +31,21 @@ export class TerminalOutput implements Output {
   }
 
   get width(): number {
-    return process.stdout.columns ?? 120;
+    return standardOutput().columns ?? 120;
   }
 
   line(text = ""): void {
-    if (!this.json) process.stdout.write(`${text}\n`);
+    if (!this.json) standardOutput().write(`${text}\n`);
   }
 
   value(value: unknown): void {
-    if (this.json) process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
+    if (this.json) standardOutput().write(`${JSON.stringify(value, undefined, 2)}\n`);
   }
 
   table<R>(rows: readonly R[], columns: readonly Column<R>[]): void {
     if (this.json) return;
     const [titles = "", ...lines] = tableLines(rows, columns);
-    this.line(styleText("bold", titles, { stream: process.stdout }));
+    this.line(styleText("bold", titles, { stream: standardOutput() }));
     for (const line of lines) this.line(line);
   }
 
@@ -54,6 +54,6 @@ export class TerminalOutput implements Output {
   }
 
   async bytes(bytes: Uint8Array): Promise<void> {
-    await write(process.stdout, bytes);
+    await write("stdout", bytes);
   }
 }

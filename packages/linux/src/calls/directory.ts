@@ -5,6 +5,7 @@ import { ENOENT } from "../errno.ts";
 import { failure } from "../failure.ts";
 import { declareCalls, lastErrno, libc, syscall } from "../ffi.ts";
 import { nativePath } from "../native-path.ts";
+import { plainEntries, plainly, plainType } from "../plain.ts";
 
 const native = declareCalls<{
   getdents64(fd: number, out: Uint8Array, size: number): number;
@@ -53,10 +54,16 @@ export function entryType(dt: number): FileType | undefined {
 const buffer = Buffer.alloc(1 << 16);
 
 /**
- * Reads a directory from its descriptor's position to the end with getdents64(2), without `.` and `..`, in the
- * file system's order. `each` gets the name and the DT_ number.
+ * Reads a directory that has just been opened to its end with getdents64(2), without `.` and `..`, in the file system's
+ * order. `each` gets the name and the DT_ number.
  */
 export function readEntries(fd: number, subject: string, each: (name: ByteString, dt: number) => void): void {
+  if (plainly()) {
+    const entries = plainEntries(fd);
+    if (typeof entries === "number") throw failure("getdents64", -entries, subject);
+    for (const entry of entries) each(entry.name.toString("latin1") as ByteString, plainType(entry));
+    return;
+  }
   for (;;) {
     const size = native.getdents64(fd, buffer, buffer.length);
     if (size === 0) return;

@@ -3,6 +3,7 @@ import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_FOLLOW } from "../constants.ts";
 import { EINVAL, ENOENT, ENOSYS, EPERM } from "../errno.ts";
 import { declareCalls, lastErrno, libc, libcLong, syscall } from "../ffi.ts";
 import { EMPTY_PATH, nativePath, nativePath2, nativeString, procPath } from "../native-path.ts";
+import { plainly, plainReadlink } from "../plain.ts";
 
 const native = declareCalls<{
   renameat(fromDir: number, from: Uint8Array, toDir: number, to: Uint8Array): number;
@@ -78,6 +79,11 @@ const linkText = Buffer.alloc(8192);
 
 /** readlinkat(2); the empty name reads the link that an O_PATH descriptor stands for. The text or the negated errno. */
 export function tryReadlinkAt(dir: number, name: string): ByteString | number {
+  // An empty name has no way through /proc: there the descriptor's own link would be read.
+  if (name !== "" && plainly()) {
+    const text = plainReadlink(dir, name);
+    return typeof text === "number" ? text : (text.toString("latin1") as ByteString);
+  }
   const size = native.readlinkat(dir, nativePath(name), linkText, linkText.length);
   return size < 0 ? -lastErrno() : (linkText.toString("latin1", 0, size) as ByteString);
 }

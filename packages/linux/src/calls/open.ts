@@ -1,8 +1,19 @@
-import { O_CLOEXEC, O_CREAT, O_NOCTTY, O_PATH } from "../constants.ts";
+import {
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_NOCTTY,
+  O_PATH,
+  O_RDWR,
+  O_TMPFILE,
+  O_TRUNC,
+  O_WRONLY,
+} from "../constants.ts";
 import { EAGAIN, EINTR, ENOSYS, EPERM } from "../errno.ts";
 import { failure } from "../failure.ts";
 import { declareCalls, lastErrno, libc, syscall } from "../ffi.ts";
-import { nativePath } from "../native-path.ts";
+import { nativePath, PATH_MAX } from "../native-path.ts";
+import { plainClose, plainly, plainOpen } from "../plain.ts";
 
 const native = declareCalls<{
   openat(dir: number, path: Uint8Array, flags: number, mode: number): number;
@@ -22,11 +33,16 @@ export const RESOLVE_NO_SYMLINKS = 0x04;
 export const RESOLVE_BENEATH = 0x08;
 export const RESOLVE_IN_ROOT = 0x10;
 
+/** Flags of who does not only look. */
+const NOT_PLAIN = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY);
+
 /**
  * openat(2) with O_CLOEXEC and O_NOCTTY. Returns the descriptor, or the negated errno, so that callers can
  * try another way without the cost of an exception.
  */
 export function tryOpenat(dir: number, path: string, flags: number, mode = 0): number {
+  if ((flags & NOT_PLAIN) === 0 && path.length < PATH_MAX / 2 && plainly())
+    return plainOpen(dir, path, flags | O_NOCTTY);
   for (;;) {
     const fd = native.openat(dir, nativePath(path), flags | O_CLOEXEC | O_NOCTTY, mode);
     if (fd >= 0) return fd;
@@ -81,6 +97,11 @@ export function pretendOpenat2(value: boolean): Disposable {
 
 /** close(2). The descriptor is gone whatever the result; EIO of a late write-back is reported. */
 export function closeFd(fd: number, subject = `descriptor ${fd}`): void {
+  if (plainly()) {
+    const result = plainClose(fd);
+    if (result < 0) throw failure("close", -result, subject);
+    return;
+  }
   if (native.close(fd) === 0) return;
   const errno = lastErrno();
   if (errno !== EINTR && errno !== EAGAIN) throw failure("close", errno, subject);
@@ -88,7 +109,8 @@ export function closeFd(fd: number, subject = `descriptor ${fd}`): void {
 
 /** close(2) in a path that already fails for another reason, which must not be hidden. */
 export function closeQuietly(fd: number): void {
-  native.close(fd);
+  if (plainly()) plainClose(fd);
+  else native.close(fd);
 }
 
 const F_DUPFD_CLOEXEC = 1030;

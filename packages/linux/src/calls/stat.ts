@@ -14,6 +14,7 @@ import {
 import { failure } from "../failure.ts";
 import { declareCalls, lastErrno, libc, syscall } from "../ffi.ts";
 import { EMPTY_PATH, nativePath } from "../native-path.ts";
+import { plainly, plainStatAt, plainStatFd } from "../plain.ts";
 
 const native = declareCalls<{
   statx(dir: number, path: Uint8Array, flags: number, mask: number, out: Uint8Array): number;
@@ -138,6 +139,10 @@ export function tryStatAt(dir: number, name: string): FileStat | number {
 
 /** The type bits and permissions of a name, or the negated errno: for when nothing else is asked. */
 export function tryModeAt(dir: number, name: string): number {
+  if (plainly()) {
+    const found = plainStatAt(dir, name);
+    return typeof found === "number" ? found : found.mode;
+  }
   if (native.statx(dir, nativePath(name), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, 0x3, out) !== 0) {
     return -lastErrno();
   }
@@ -157,6 +162,11 @@ export function typeAndSize(
   fd: number,
   subject = `descriptor ${fd}`,
 ): { readonly type: FileType; readonly size: number } {
+  if (plainly()) {
+    const found = plainStatFd(fd);
+    if (typeof found === "number") throw failure("statx", -found, subject);
+    return { type: fileTypeOf(found.mode), size: found.size };
+  }
   if (native.statx(fd, EMPTY_PATH, AT_EMPTY_PATH | AT_NO_AUTOMOUNT, 0x201, out) !== 0) {
     throw failure("statx", lastErrno(), subject);
   }

@@ -77,7 +77,7 @@ export class Cli {
 
   /** Some clean `tmp` away; a repository that can be written to has it. */
   #ensureTmp(dir: Dir): void {
-    if (dir.statOptional("objects" as ByteString) === undefined) return;
+    if (dir.typeOptional("objects" as ByteString) === undefined) return;
     const cache = this.context.env["OSTREE_SKIP_CACHE"] === undefined;
     try {
       dir.ensureDir((cache ? "tmp/cache" : "tmp") as ByteString, { mode: 0o775, parents: true });
@@ -89,8 +89,8 @@ export class Cli {
   #besides(): string {
     using here = this.context.openDir(".");
     if (
-      here.statOptional("objects" as ByteString)?.type === "directory" &&
-      here.statOptional("config" as ByteString) !== undefined
+      here.typeOptional("objects" as ByteString) === "directory" &&
+      here.typeOptional("config" as ByteString) !== undefined
     ) {
       return ".";
     }

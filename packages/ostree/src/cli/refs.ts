@@ -38,7 +38,7 @@ export const refs = command({
       return create(repo, options.create, args, options.alias, options.force, options.collections);
     if (options.delete) return remove(repo, args, options.collections);
     for (const path of ["refs/heads", "refs/remotes"]) {
-      if (repo.dir.statOptional(path as ByteString) !== undefined) continue;
+      if (repo.dir.typeOptional(path as ByteString) !== undefined) continue;
       throw new OstreeFailure(`Listing refs: opendir(${path}): No such file or directory`);
     }
     const lines: string[] = [];
