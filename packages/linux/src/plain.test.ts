@@ -31,7 +31,7 @@ describe.skipIf(!onLinux)("looking without native code", () => {
     symlinkSync("file", `${s.path}/link`);
     symlinkSync("nowhere", `${s.path}/dangling`);
     linkSync(`${s.path}/file`, `${s.path}/other`);
-    execFileSync("mkfifo", [`${s.path}/fifo`]);
+    s.dir.mknod(b("fifo"), "fifo");
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(`${s.path}/socket`, resolve));
     try {
