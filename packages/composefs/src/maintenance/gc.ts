@@ -5,7 +5,8 @@ import type { Garbage, GcOptions, GcPlan, GcResult, Root } from "@bootc-store/ba
 import { type ByteString, throwIfAborted, utf8 } from "@bootc-store/core";
 
 import { isObjectId } from "../algorithm.ts";
-import { LINK_PREFIX, ObjectStore } from "../objects/store.ts";
+import { LINK_PREFIX } from "../objects/names.ts";
+import { ObjectStore } from "../objects/store.ts";
 import type { Repository } from "../repository/repository.ts";
 import { type LinkFolder, listObjectLinks } from "../streams/links.ts";
 import { mark, type Marked, rootsOf } from "./mark.ts";

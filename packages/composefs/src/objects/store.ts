@@ -6,26 +6,26 @@
 import { randomBytes } from "node:crypto";
 
 import type { Content } from "@bootc-store/backend";
-import { type ByteString, isStoreError, throwIfAborted, toHex, utf8 } from "@bootc-store/core";
+import { type ByteString, isStoreError, throwIfAborted, utf8 } from "@bootc-store/core";
 import {
   cloneFile,
   computeVerity,
   type Dir,
-  enableVerity,
   type File,
   type FileStat,
-  measureVerity,
   placeContent,
   type PlaceOptions,
   type TempFile,
   VerityHasher,
 } from "@bootc-store/linux";
 
-import { type ComposefsAlgorithm, isObjectId } from "../algorithm.ts";
+import type { ComposefsAlgorithm } from "../algorithm.ts";
 import { composefsErrors } from "../errors.ts";
+import { checkSize, ObjectFilling } from "./filling.ts";
+import { LINK_PREFIX, objectPath } from "./names.ts";
+import { Sealer, type VerityPolicy } from "./sealer.ts";
 
-/** Whether objects must have fs-verity, or get it where that works. */
-export type VerityPolicy = "require" | "try";
+export type { VerityPolicy } from "./sealer.ts";
 
 export type HowStored = "reused" | "cloned" | "linked" | "copied";
 
@@ -48,19 +48,17 @@ export class ObjectStore {
   readonly #shards = new Map<string, Dir>();
   /** Whether the last file could be cloned here; once one could not, the others are not tried. */
   #clones: boolean | undefined;
-  /** False once the file system said that it has no fs-verity. */
-  #seals = true;
+  readonly #sealer: Sealer;
 
   constructor(repository: Dir, algorithm: ComposefsAlgorithm, verity: VerityPolicy) {
     this.#repository = repository;
     this.algorithm = algorithm;
     this.verity = verity;
+    this.#sealer = new Sealer(algorithm, verity);
   }
 
   /** Path of an object relative to the repository. */
-  static path(id: string): string {
-    return `objects/${id.slice(0, 2)}/${id.slice(2)}`;
-  }
+  static readonly path = objectPath;
 
   /** An object for reading. In a secure repository it is measured first. Throws `composefs/object-missing`. */
   open(id: string): File {
@@ -71,11 +69,21 @@ export class ObjectStore {
     return file;
   }
 
+  /** Reads an object whole. Throws `composefs/object-mismatch` if its content is another one. */
+  check(id: string): void {
+    using file = this.open(id);
+    const found = this.#digestOf(file, file.stat().size, () => {});
+    if (found === id) return;
+    throw composefsErrors.error("object-mismatch", `object ${id} has the content of ${found}`, {
+      context: { digest: id },
+    });
+  }
+
   openOptional(id: string): File | undefined {
     const file = this.#repository.openFileOptional(utf8(ObjectStore.path(id)));
     if (file === undefined || this.verity === "try") return file;
     try {
-      this.#checkMeasured(file, id);
+      this.#sealer.check(file, id);
       return file;
     } catch (error) {
       file[Symbol.dispose]();
@@ -110,12 +118,14 @@ export class ObjectStore {
 
   async *#read(id: string): AsyncGenerator<Uint8Array> {
     using file = this.open(id);
+    const { size } = file.stat();
     for (let at = 0; ;) {
-      const chunk = new Uint8Array(READ_SIZE);
-      const got = file.read(chunk, at);
-      if (got === 0) return;
+      // Larger by one, so that the end comes with the last bytes.
+      const chunk = new Uint8Array(Math.min(READ_SIZE, Math.max(size - at, 0) + 1));
+      const got = file.readFull(chunk, at);
+      if (got > 0) yield chunk.subarray(0, got);
       at += got;
-      yield chunk.subarray(0, got);
+      if (got < chunk.length) return;
     }
   }
 
@@ -203,8 +213,7 @@ export class ObjectStore {
     });
     if (found !== id) return false;
     const readable = temporary.closeForWriting();
-    if (this.#seals) this.#seal(readable);
-    if (this.verity === "require") this.#checkMeasured(readable, id);
+    this.#sealer.seal(readable, id);
     const shard = this.#shard(id);
     temporary.publish(utf8(id.slice(2)), { existing: "replace" }, shard.fd, shard.label);
     return true;
@@ -243,8 +252,7 @@ export class ObjectStore {
     }
     try {
       // It has fs-verity before it is there as an object.
-      this.#seal(file);
-      if (this.verity === "require") this.#checkMeasured(file, id);
+      this.#sealer.seal(file, id);
       objects.rename(name, utf8(`${id.slice(0, 2)}/${id.slice(2)}`), { mode: "noreplace" });
       return "linked";
     } catch (error) {
@@ -257,8 +265,7 @@ export class ObjectStore {
   #copy(file: File, id: string, place: PlaceOptions): HowStored {
     try {
       const prepare = (temporary: TempFile): void => {
-        this.#seal(temporary.closeForWriting());
-        if (this.verity === "require") this.#checkMeasured(temporary.file, id);
+        this.#sealer.seal(temporary.closeForWriting(), id);
       };
       return placeContent(file, this.#shard(id), utf8(id.slice(2)), { ...place, prepare });
     } catch (error) {
@@ -268,10 +275,18 @@ export class ObjectStore {
   }
 
   #digestOf(file: File, size: number, tee: (chunk: Uint8Array) => void): string {
-    const hasher = new VerityHasher({ algorithm: this.algorithm });
+    const { algorithm } = this;
+    // One for all: memory that is fresh has to be zeroed, which for small files costs many times what their digest does.
+    const buffer = (room ??= Buffer.allocUnsafeSlow(ROOM));
+    if (size < buffer.length) {
+      const content = buffer.subarray(0, file.readFull(buffer.subarray(0, size + 1), 0));
+      checkSize(content.length, size);
+      tee(content);
+      return computeVerity(content, { algorithm }).toString("hex");
+    }
+    const hasher = new VerityHasher({ algorithm });
     let read = 0;
-    const buffer = new Uint8Array(READ_SIZE);
-    for (let got = file.read(buffer, 0); got > 0; got = file.read(buffer, read)) {
+    for (let got = file.readFull(buffer, 0); got > 0; got = file.readFull(buffer, read)) {
       const chunk = buffer.subarray(0, got);
       hasher.update(chunk);
       tee(chunk);
@@ -279,7 +294,7 @@ export class ObjectStore {
       if (read > size) break;
     }
     checkSize(read, size);
-    return toHex(hasher.finish());
+    return hasher.finish().toString("hex");
   }
 
   /**
@@ -297,18 +312,14 @@ export class ObjectStore {
     }
     if (this.verity === "require") {
       using file = this.#shard(id).openFile(utf8(id.slice(2)));
-      this.#checkMeasured(file, id);
+      this.#sealer.check(file, id);
     }
     return true;
   }
 
   /** Seals the file and gives it its name. */
   #publish(temporary: TempFile, id: string): HowStored {
-    if (this.#seals) {
-      const file = temporary.closeForWriting();
-      this.#seal(file);
-      if (this.verity === "require") this.#checkMeasured(file, id);
-    }
+    if (this.#sealer.seals) this.#sealer.seal(temporary.closeForWriting(), id);
     const shard = this.#shard(id);
     try {
       temporary.publish(utf8(id.slice(2)), { existing: "fail", sync: "none" }, shard.fd, shard.label);
@@ -316,35 +327,6 @@ export class ObjectStore {
     } catch (error) {
       if (isStoreError(error, "linux/exists")) return "reused";
       throw error;
-    }
-  }
-
-  /** Enables fs-verity; where the file system cannot, only a secure repository minds. */
-  #seal(file: File): void {
-    try {
-      enableVerity(file, { algorithm: this.algorithm });
-    } catch (error) {
-      if (this.verity === "try" && isStoreError(error, "linux/call-unsupported")) {
-        this.#seals = false;
-        return;
-      }
-      throw composefsErrors.error("verity-required", "fs-verity could not be enabled on an object", {
-        cause: error,
-      });
-    }
-  }
-
-  #checkMeasured(file: File, id: string): void {
-    const measured = measureVerity(file);
-    if (measured.state !== "enabled") {
-      throw composefsErrors.error("verity-missing", `object ${id} has no fs-verity`, {
-        context: { digest: id },
-      });
-    }
-    if (measured.algorithm !== this.algorithm || measured.digest !== id) {
-      throw composefsErrors.error("object-mismatch", `object ${id} is measured as ${measured.digest}`, {
-        context: { digest: id },
-      });
     }
   }
 
@@ -383,91 +365,13 @@ export class ObjectStore {
   }
 }
 
-/** What an object that is being filled needs of its store. */
-interface Filler {
-  readonly open: () => TempFile;
-  readonly put: (bytes: Uint8Array) => StoredObject;
-  readonly publish: (temporary: TempFile, id: string) => StoredObject;
-}
-
-/** Contents of up to this many bytes are put together in memory, so that one that is there already is not written. */
-const SMALL = 1 << 18;
-let room: Buffer | undefined;
-/** Whether the room is somebody's; another one is then made. */
-let taken = false;
-
-/** An object on its way into the store. Pieces may be written over as soon as they were taken. */
-export class ObjectFilling implements Disposable {
-  readonly #size: number;
-  readonly #algorithm: ComposefsAlgorithm;
-  readonly #filler: Filler;
-  #written = 0;
-  #small: Buffer | undefined;
-  #shared = false;
-  /** A first piece that is all there is. */
-  #whole: StoredObject | undefined;
-  #temporary: TempFile | undefined;
-  #hasher: VerityHasher | undefined;
-
-  constructor(size: number, algorithm: ComposefsAlgorithm, filler: Filler) {
-    this.#size = size;
-    this.#algorithm = algorithm;
-    this.#filler = filler;
-  }
-
-  /** Whether it has room for another piece. */
-  fits(chunk: Uint8Array): boolean {
-    return this.#written + chunk.length <= this.#size || this.#excess(chunk.length);
-  }
-
-  /** Remembers that there is more than was said. */
-  #excess(length: number): false {
-    this.#written += length;
-    return false;
-  }
-
-  write(chunk: Uint8Array): void {
-    const at = this.#written;
-    this.#written += chunk.length;
-    if (this.#size > SMALL) {
-      this.#temporary ??= this.#filler.open();
-      this.#hasher ??= new VerityHasher({ algorithm: this.#algorithm });
-      this.#hasher.update(chunk);
-      this.#temporary.file.write(chunk);
-    } else if (at === 0 && chunk.length === this.#size) this.#whole = this.#filler.put(chunk);
-    else (this.#small ??= this.#take()).set(chunk, at);
-  }
-
-  /** Throws `composefs/content-size`. */
-  finish(): StoredObject {
-    checkSize(this.#written, this.#size);
-    if (this.#whole !== undefined) return this.#whole;
-    if (this.#temporary === undefined || this.#hasher === undefined)
-      return this.#filler.put(this.#small?.subarray(0, this.#size) ?? new Uint8Array(0));
-    return this.#filler.publish(this.#temporary, this.#hasher.finish().toString("hex"));
-  }
-
-  [Symbol.dispose](): void {
-    this.#temporary?.[Symbol.dispose]();
-    if (this.#shared) taken = false;
-    this.#shared = false;
-  }
-
-  #take(): Buffer {
-    if (taken) return Buffer.allocUnsafe(this.#size);
-    taken = true;
-    this.#shared = true;
-    return (room ??= Buffer.allocUnsafeSlow(SMALL));
-  }
-}
-
-/** Of a link in `objects/` that is about to become an object; a program that was killed may leave one. */
-export const LINK_PREFIX = ".link-";
-
 /** Four for each directory, of which there are 256. */
 const WORTH_LISTING = 1024;
 const OBJECTS = utf8("objects");
 const READ_SIZE = 1 << 20;
+/** Contents are read so many bytes at a time, which stay in a core's cache until all have seen them. */
+const ROOM = 1 << 18;
+let room: Buffer | undefined;
 
 function copyRefused(file: File, cause?: unknown): Error {
   return composefsErrors.error(
@@ -475,27 +379,4 @@ function copyRefused(file: File, cause?: unknown): Error {
     "what was allowed of reflink and hardlink failed, and copying is not allowed",
     { context: { path: file.label }, ...(cause === undefined ? {} : { cause }) },
   );
-}
-
-function checkSize(found: number, wanted: number): void {
-  if (found === wanted) return;
-  const how = found > wanted ? "more" : `only ${found}`;
-  throw composefsErrors.error("content-size", `a content of ${wanted} bytes has ${how}`);
-}
-
-/** The object that a content of {@link ObjectStore.content} is; `undefined` for any other. */
-export function objectOfContent(content: Content): string | undefined {
-  return content.file === undefined ? undefined : content.file.name.slice("objects/".length).replace("/", "");
-}
-
-/** Text of a link to an object from `images/` or `streams/`. */
-export function objectLink(id: string): string {
-  return `../${ObjectStore.path(id)}`;
-}
-
-/** The object that such a link leads to, or `undefined` if its last two parts are no object's name. */
-export function objectOfLink(target: ByteString, algorithm: ComposefsAlgorithm): string | undefined {
-  const match = /(?:^|\/)([0-9a-f]{2})\/([0-9a-f]+)$/.exec(target);
-  const id = `${match?.[1] ?? ""}${match?.[2] ?? ""}`;
-  return isObjectId(id, algorithm) ? id : undefined;
 }

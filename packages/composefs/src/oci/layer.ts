@@ -1,35 +1,29 @@
 // Layers as splitstreams: headers, padding and small contents inline, everything larger an object.
 
-import { createHash } from "node:crypto";
-
 import {
   type AdoptOptions,
-  type ContentTally,
   type Layer,
   type LayerBlob,
   type LayerSegment,
   TallyBuilder,
   type WrittenLayer,
 } from "@bootc-store/backend";
-import { concatBytes, type Digest, digestFromHex, printDigest, throwIfAborted } from "@bootc-store/core";
+import { type Digest, printDigest, throwIfAborted } from "@bootc-store/core";
 import type { Pool } from "@bootc-store/linux";
-import { TarParser } from "@bootc-store/oci";
 
 import { composefsErrors } from "../errors.ts";
-import type { StoredObject } from "../objects/store.ts";
 import type { Repository } from "../repository/repository.ts";
 import { CONTENT_TYPES } from "../splitstream/layout.ts";
 import { readPieces } from "../splitstream/reader.ts";
-import { SplitstreamWriter } from "../splitstream/writer.ts";
 import { writeObjectLink } from "../streams/links.ts";
-import { openStream, storeStream, streamId } from "../streams/store.ts";
-import { checkEntry, INLINE_LIMIT } from "./tar-layer.ts";
+import { openStream, streamId } from "../streams/store.ts";
+import { LayerWriter } from "./layer-writer.ts";
 import { importLayer } from "./tasks.ts";
 
 export interface LayerOptions extends AdoptOptions {
   /** What the layer is: a tar, or the blob of an artifact, which is one object whatever its size. Default `tar`. */
   readonly as?: "tar" | "blob";
-  /** Takes over a layer whose blob is a file; without it everything is done here. */
+  /** Takes over a layer whose blob is a file, or contents that are files; without it everything is done here. */
   readonly pool?: Pool;
 }
 
@@ -79,14 +73,10 @@ async function writeSegments(
     return { id: name, created: false, content: new TallyBuilder().tally(), inlined: 0 };
   if (layer.shipped !== undefined && options.pool !== undefined && options.as !== "blob")
     return await importBlob(repository, layer.diffId, layer.shipped, options.pool, options.signal);
-  const writing = new LayerWriter(repository, layer.diffId, options);
-  try {
-    for await (const segment of layer.segments(options)) await writing.take(segment);
-    const content = await writing.finish(name);
-    return { id: name, created: true, content, inlined: writing.inlined };
-  } finally {
-    writing.destroy();
-  }
+  await using writing = new LayerWriter(repository, layer.diffId, options);
+  for await (const segment of layer.segments(options)) await writing.take(segment);
+  const content = await writing.finish(name);
+  return { id: name, created: true, content, inlined: writing.inlined };
 }
 
 async function importBlob(
@@ -118,97 +108,6 @@ async function importBlob(
   return { id: name, created: true, content, inlined };
 }
 
-class LayerWriter {
-  readonly #repository: Repository;
-  readonly #diffId: Digest;
-  readonly #options: LayerOptions;
-  /** Contents of up to this many bytes stay in the stream. */
-  readonly #inlineLimit: number;
-  readonly #hash: ReturnType<typeof createHash>;
-  readonly #stream: SplitstreamWriter;
-  readonly #structure: TarParser | undefined;
-  readonly #tally = new TallyBuilder();
-  readonly #tee = (chunk: Uint8Array): void => {
-    this.#hash.update(chunk);
-    this.#structure?.push(chunk);
-  };
-  inlined = 0;
-
-  constructor(repository: Repository, diffId: Digest, options: LayerOptions) {
-    const blob = options.as === "blob";
-    this.#structure = blob
-      ? undefined
-      : new TarParser({ inline() {}, data() {}, entryEnd() {}, entry: checkEntry });
-    this.#inlineLimit = blob ? 0 : INLINE_LIMIT;
-    this.#repository = repository;
-    this.#diffId = diffId;
-    this.#options = options;
-    this.#hash = createHash(diffId.algorithm);
-    this.#stream = new SplitstreamWriter(
-      repository.algorithm,
-      blob ? CONTENT_TYPES.blob : CONTENT_TYPES.layer,
-      repository.limits,
-    );
-  }
-
-  async take(segment: LayerSegment): Promise<void> {
-    throwIfAborted(this.#options.signal);
-    if (segment.kind === "inline") {
-      this.#tee(segment.bytes);
-      this.#keepInline(segment.bytes);
-      return;
-    }
-    const { content } = segment;
-    if (content.size <= this.#inlineLimit) {
-      const bytes = await collect(content.read(), content.size);
-      this.#tee(bytes);
-      this.#keepInline(bytes);
-      return;
-    }
-    const stored = await this.#store(content);
-    this.#tally.add(stored.how, content.size);
-    const waiting = this.#stream.external(stored.id, content.size);
-    if (waiting !== undefined) await waiting;
-  }
-
-  #keepInline(bytes: Uint8Array): void {
-    this.#stream.inline(bytes);
-    this.inlined += bytes.length;
-  }
-
-  async finish(name: string): Promise<ContentTally> {
-    this.#structure?.end();
-    const found = digestFromHex(this.#diffId.algorithm, this.#hash.digest("hex"));
-    if (found.hex !== this.#diffId.hex) {
-      throw composefsErrors.error(
-        "layer-mismatch",
-        `layer ${printDigest(this.#diffId)} has the diff id ${printDigest(found)}`,
-        {
-          context: { digest: printDigest(this.#diffId) },
-        },
-      );
-    }
-    await storeStream(this.#repository, name, this.#stream);
-    return this.#tally.tally();
-  }
-
-  destroy(): void {
-    this.#stream.destroy();
-  }
-
-  async #store(content: Extract<LayerSegment, { kind: "content" }>["content"]): Promise<StoredObject> {
-    const { objects } = this.#repository;
-    if (content.file === undefined) {
-      return await objects.putStream(content.read(), content.size, this.#tee, this.#options.signal);
-    }
-    using file = content.file.dir.openFile(content.file.name);
-    return objects.adopt(file, content.size, this.#tee, {
-      clone: this.#options.clone ?? "allow",
-      link: this.#options.link === true,
-    });
-  }
-}
-
 /** The layer as segments, or `undefined` if it is not there. Contents are objects, and can be cloned. */
 export async function openLayer(repository: Repository, diffId: Digest): Promise<Layer | undefined> {
   const name = layerStreamName(diffId);
@@ -238,20 +137,4 @@ export function objectSegment(
   object: string,
 ): Extract<LayerSegment, { kind: "content" }> {
   return { kind: "content", content: repository.objects.content(object) };
-}
-
-async function collect(chunks: AsyncIterable<Uint8Array>, size: number): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let got = 0;
-  for await (const chunk of chunks) {
-    got += chunk.length;
-    if (got > size) break;
-    parts.push(chunk);
-  }
-  if (got !== size)
-    throw composefsErrors.error(
-      "content-size",
-      `a content of ${size} bytes has ${got > size ? "more" : got}`,
-    );
-  return concatBytes(parts);
 }

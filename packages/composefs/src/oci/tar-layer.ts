@@ -5,7 +5,8 @@ import { type TarEntry, TarParser } from "@bootc-store/oci";
 
 import { composefsErrors } from "../errors.ts";
 import type { ComposefsLimits } from "../limits.ts";
-import type { ObjectFilling, ObjectStore } from "../objects/store.ts";
+import type { ObjectFilling } from "../objects/filling.ts";
+import type { ObjectStore } from "../objects/store.ts";
 import { CONTENT_TYPES } from "../splitstream/layout.ts";
 import { SplitstreamWriter } from "../splitstream/writer.ts";
 

@@ -13,7 +13,7 @@ import {
 import type { Dir } from "@bootc-store/linux";
 
 import { composefsErrors } from "../errors.ts";
-import { objectOfContent } from "../objects/store.ts";
+import { objectOfContent } from "../objects/names.ts";
 import type { Repository } from "../repository/repository.ts";
 import { openLayer } from "./layer.ts";
 

@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { type ByteString, displayName, isStoreError, utf8 } from "@bootc-store/core";
 
 import { composefsErrors } from "../errors.ts";
-import { objectLink, objectOfLink } from "../objects/store.ts";
+import { objectLink, objectOfLink } from "../objects/names.ts";
 import type { Repository } from "../repository/repository.ts";
 
 export type LinkFolder = "images" | "streams";

@@ -12,7 +12,7 @@ import {
   type StoredDocument,
 } from "../../oci/documents.ts";
 import { layerStreamName } from "../../oci/layer.ts";
-import { objectLink, objectOfLink } from "../../objects/store.ts";
+import { objectLink, objectOfLink } from "../../objects/names.ts";
 import type { Repository } from "../../repository/repository.ts";
 import { CONTENT_TYPES } from "../../splitstream/layout.ts";
 import { listRefs, listObjectLinks, readRef, removeRef, writeRef } from "../../streams/links.ts";
