@@ -67,7 +67,7 @@ export class AdoptingFiles implements AsyncDisposable {
       this.#batches.push(batch);
     }
     batch.add(file, size);
-    if (batch.isFull) this.#start(batch);
+    if (batch.isFull) void this.#start(batch);
   }
 
   /** Whether all workers have something to do, and something after that, so that results should be taken first. */
@@ -107,7 +107,7 @@ export class AdoptingFiles implements AsyncDisposable {
   /** Tells what runs to stop, and waits for it. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
-    await Promise.allSettled(this.#batches.map(({ running }) => running));
+    await Promise.allSettled(this.#batches.flatMap(({ running }) => running ?? []));
     for (const batch of this.#batches.splice(0)) batch[Symbol.dispose]();
   }
 }
