@@ -30,6 +30,7 @@ export {
   brokenObjects,
   findBroken,
   removeBroken,
+  restoreLinks,
   streamsOfImage,
 } from "./maintenance/restore.ts";
 export { mountImage, type MountImageOptions } from "./mount/mount-image.ts";

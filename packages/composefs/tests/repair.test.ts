@@ -5,6 +5,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readlinkSync,
   rmSync,
   statSync,
   truncateSync,
@@ -21,7 +22,7 @@ import { type TarEntryToWrite, writeTar } from "@bootc-store/oci";
 import { buildImage, layerOf } from "@bootc-store/testkit";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
-import { ComposefsBackend, removeTag, Repository } from "../src/index.ts";
+import { ComposefsBackend, removeTag, Repository, restoreLinks } from "../src/index.ts";
 import { CONTENT_TYPES } from "../src/splitstream/layout.ts";
 import { SplitstreamWriter } from "../src/splitstream/writer.ts";
 
@@ -130,6 +131,28 @@ test("an object that a power cut left empty is written again, and one that is go
   expect(await findings(backend)).toContain("composefs/object-missing");
   await backend.writeImage(await image(), { names: ["a"] });
   expect(await findings(backend)).toEqual([]);
+});
+
+test("a name that is gone of a layer, a configuration or an image is told, and comes back", async () => {
+  await using backend = await ComposefsBackend.ensure(at, { sync: "none" });
+  await backend.writeImage(await image(), { names: ["a"] });
+  const named = ["images", "streams"].flatMap((folder) =>
+    readdirSync(join(path, folder))
+      .filter((name) => name !== "refs" && !name.startsWith("oci-manifest-"))
+      .map((name) => `${folder}/${name}`),
+  );
+  expect(named).toHaveLength(3);
+  for (const name of named) {
+    const before = readlinkSync(join(path, name));
+    unlinkSync(join(path, name));
+    const found = await Array.fromAsync(backend.verify());
+    expect(found.map(({ code: each, subject }) => [each, subject.path])).toEqual([
+      ["composefs/link-missing", name],
+    ]);
+    expect(await restoreLinks(backend.repository, found)).toEqual([name]);
+    expect(readlinkSync(join(path, name))).toBe(before);
+    expect(await findings(backend)).toEqual([]);
+  }
 });
 
 test("a collection waits for what the same program writes", async () => {

@@ -124,7 +124,8 @@ describe.skipIf(missing !== undefined)(
           }
           await expectSound(own, what);
         }
-        expect(failures).toBeGreaterThan(action === "pull" ? 3 : 0);
+        // Late calls of a deletion may all be of what comes after it.
+        if (FIRST === 1) expect(failures).toBeGreaterThan(action === "pull" ? 3 : 0);
         console.log(`${failures} calls of ${total} of a ${action} failed with ${errno}`);
       },
       3_600_000,

@@ -4,6 +4,7 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  lstatSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -16,11 +17,11 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
-import type { Finding } from "@bootc-store/core";
+import { type ByteString, type Finding, utf8 } from "@bootc-store/core";
 import { openLab } from "@bootc-store/lab";
-import { createPool, type Dir } from "@bootc-store/linux";
+import { createPool, Dir } from "@bootc-store/linux";
 import { removeImages } from "@bootc-store/ostree";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 
@@ -184,6 +185,66 @@ describe.skipIf(missing !== undefined)(`damage of a root ${missing ?? ""}`, () =
     await askPeers(lab, path);
   }, 120_000);
 
+  /** Symbolic links of a store by which its parts find each other. */
+  function linksOf(store: string): string[] {
+    const places =
+      store === "composefs"
+        ? ["composefs/streams", "composefs/images"]
+        : store === "containers-storage"
+          ? ["ostree/bootc/storage/overlay/l"]
+          : [];
+    return places.flatMap((place) =>
+      readdirSync(at(place))
+        .map((name) => join(place, name))
+        .filter((name) => lstatSync(at(name)).isSymbolicLink()),
+    );
+  }
+
+  /** Attributes of a file that its store has written and that no kernel gives. */
+  function attributesOf(name: string): ByteString[] {
+    using dir = Dir.openHost(utf8(at("")));
+    return dir.listXattrs(utf8(name)).filter((key) => !key.startsWith("security."));
+  }
+
+  /** Damages one thing that is needed, and says what was done to it. */
+  function randomDamage(random: (below: number) => number): string {
+    const store = ["composefs", "ostree", "containers-storage"][random(3)] ?? "";
+    const pick = <T>(from: readonly T[]): T | undefined => from[random(from.length)];
+    const links = linksOf(store);
+    if (links.length > 1 && random(5) === 0) {
+      const one = pick(links) ?? "";
+      // A pair of the same folder, so that each leads to something of the other's kind.
+      const other = pick(links.filter((name) => name !== one && dirname(name) === dirname(one)));
+      const target = readlinkSync(at(one));
+      unlinkSync(at(one));
+      if (other === undefined || random(2) === 0) return `removed the link ${one}`;
+      symlinkSync(readlinkSync(at(other)), at(one));
+      unlinkSync(at(other));
+      symlinkSync(target, at(other));
+      return `swapped the links ${one} and ${other}`;
+    }
+    const files = content(store).filter((name) => statSync(at(name)).size > 0);
+    if (store !== "composefs" && random(5) === 0) {
+      const marked = files.filter((name) => attributesOf(name).length > 0);
+      const file = pick(marked);
+      const attribute = file === undefined ? undefined : pick(attributesOf(file));
+      if (file !== undefined && attribute !== undefined) {
+        using dir = Dir.openHost(utf8(at("")));
+        dir.removeXattr(utf8(file), attribute);
+        return `took ${attribute} from ${file}`;
+      }
+    }
+    const victim = pick(files) ?? "";
+    const inode = /\.file$|\/diff\//.test(victim) ? ["mode", "owner"] : [];
+    const how = pick(["flip", "cut", "remove", ...inode]) ?? "";
+    if (how === "mode") chmodSync(at(victim), statSync(at(victim)).mode ^ 0o100);
+    else if (how === "owner") chownSync(at(victim), 4711, 4711);
+    else if (how === "flip") flip(victim, random(1 << 20));
+    else if (how === "cut") truncateSync(at(victim), random(statSync(at(victim)).size));
+    else unlinkSync(at(victim));
+    return `${how} ${victim}`;
+  }
+
   test(`${ROUNDS} random damages are found, and mended`, async () => {
     let seed = Number(process.env["BOOTC_STORE_SEED"] ?? 20_261_125);
     const random = (below: number): number => {
@@ -193,18 +254,8 @@ describe.skipIf(missing !== undefined)(`damage of a root ${missing ?? ""}`, () =
     for (let round = 0; round < ROUNDS; round++) {
       // What nothing needs may be damaged or gone, and nothing is wrong.
       await withStores(async (stores, root) => await applyRootGc(stores, await planRootGc(root, stores)));
-      const store = ["composefs", "ostree", "containers-storage"][random(3)] ?? "";
-      const files = content(store).filter((name) => statSync(at(name)).size > 0);
-      const victim = files[random(files.length)] ?? "";
-      const how =
-        ["flip", "cut", "remove", ...(/\.file$|\/diff\//.test(victim) ? ["mode", "owner"] : [])][random(5)] ??
-        "flip";
-      if (how === "mode") chmodSync(at(victim), statSync(at(victim)).mode ^ 0o100);
-      else if (how === "owner") chownSync(at(victim), 4711, 4711);
-      else if (how === "flip") flip(victim, random(1 << 20));
-      else if (how === "cut") truncateSync(at(victim), random(statSync(at(victim)).size));
-      else unlinkSync(at(victim));
-      const label = `seed ${seed}, round ${round}: ${how} ${victim}`;
+      const damage = randomDamage(random);
+      const label = `seed ${seed}, round ${round}: ${damage}`;
       const found = await check();
       expect({ label, found: found.length > 0 }).toEqual({ label, found: true });
       const result = await repair();

@@ -7,7 +7,7 @@ import { ObjectStore } from "../objects/store.ts";
 import type { Repository } from "../repository/repository.ts";
 import { documentStreamName } from "../oci/documents.ts";
 import { layerStreamName } from "../oci/layer.ts";
-import { type LinkFolder, listObjectLinks } from "../streams/links.ts";
+import { type LinkFolder, listObjectLinks, writeObjectLink } from "../streams/links.ts";
 import { isDamage, objectsOfImage, referencesOfStream } from "./references.ts";
 import type { RepositoryFinding } from "./verify.ts";
 
@@ -29,6 +29,31 @@ export function brokenObjects(findings: Iterable<RepositoryFinding>): Set<string
     else if (code === "composefs/link-broken" && expected !== undefined) objects.add(expected);
   }
   return objects;
+}
+
+/** Gives objects the names back that findings say are gone. Returns these names. */
+export async function restoreLinks(
+  repository: Repository,
+  findings: Iterable<RepositoryFinding>,
+  options: OperationOptions = {},
+): Promise<string[]> {
+  const missing = [...findings].filter(
+    ({ code, expected }) => code === "composefs/link-missing" && expected !== undefined,
+  );
+  if (missing.length === 0) return [];
+  return await repository.exclusively(async () => {
+    await Promise.resolve();
+    const restored: string[] = [];
+    for (const { subject, expected = "" } of missing) {
+      const folder: LinkFolder = subject.kind === "image" ? "images" : "streams";
+      // Somebody may have been faster, or have collected it.
+      if (!repository.objects.has(expected)) continue;
+      if (repository.dir.statOptional(utf8(`${folder}/${subject.id}`)) !== undefined) continue;
+      writeObjectLink(repository, folder, subject.id, expected);
+      restored.push(`${folder}/${subject.id}`);
+    }
+    return restored;
+  }, options);
 }
 
 /** Which streams and images are not whole, by what a check found. */

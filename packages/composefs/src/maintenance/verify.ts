@@ -6,14 +6,17 @@ import {
   type ByteString,
   displayName,
   type Finding,
+  isStoreError,
   renderError,
   throwIfAborted,
   parseDigestOptional,
+  utf8,
 } from "@bootc-store/core";
 import type { Pool } from "@bootc-store/linux";
 
 import { isObjectId } from "../algorithm.ts";
 import { ObjectStore } from "../objects/store.ts";
+import { digestOfStreamName, readDocument } from "../oci/documents.ts";
 import { CONTENT_TYPES } from "../splitstream/layout.ts";
 import type { Repository } from "../repository/repository.ts";
 import { type LinkFolder, linkResolves, listObjectLinks, listRefs } from "../streams/links.ts";
@@ -88,8 +91,26 @@ async function* verifyLinks(
   const layers = new LayerNames();
   for (const folder of ["streams", "images"] as const) {
     yield* verifyEntries(repository, folder, has, references ? layers : undefined, signal, looked);
-    if (folder === "streams") yield* layers.swapped();
+    if (folder === "streams") {
+      yield* layers.swapped();
+      yield* otherDocuments(repository, layers, signal);
+    }
     yield* verifyRefs(repository, folder);
+  }
+  for (const { folder, name, object, wantedBy } of layers.names()) {
+    // An object that is missing is told of; without a name nobody finds one that is there.
+    if (!has(object) || repository.dir.statOptional(utf8(`${folder}/${name}`)) !== undefined) continue;
+    yield {
+      ...finding(
+        "link-missing",
+        folder.slice(0, -1),
+        name,
+        `${folder}/${name}`,
+        "its object has no such name",
+      ),
+      expected: object,
+      wantedBy,
+    };
   }
 }
 
@@ -97,10 +118,13 @@ async function* verifyLinks(
 class LayerNames {
   /** Diff ids by the object that some configuration names for them. */
   readonly #named = new Map<string, Set<string>>();
-  readonly #links: { readonly name: string; readonly object: string; readonly contentType: string }[] = [];
+  /** Names that are counted on, by folder and name. */
+  readonly #wanted = new Map<string, { readonly object: string; readonly stream: string }>();
+  readonly links: { readonly name: string; readonly object: string; readonly contentType: string }[] = [];
 
   add(name: string, object: string, named: ReadonlyMap<string, string>, contentType: string): void {
-    this.#links.push({ name, object, contentType });
+    this.links.push({ name, object, contentType });
+    this.#want(name, named);
     if (!name.startsWith("oci-config-")) return;
     for (const [diffId, each] of named) {
       if (parseDigestOptional(diffId) === undefined) continue;
@@ -110,8 +134,33 @@ class LayerNames {
     }
   }
 
+  /** Names in `streams/` and `images/` that manifests and configurations count on, each with its object. */
+  *names(): Generator<{
+    readonly folder: LinkFolder;
+    readonly name: string;
+    readonly object: string;
+    readonly wantedBy: string;
+  }> {
+    for (const [key, { object, stream }] of this.#wanted) {
+      const [folder, name = ""] = key.split("/") as [LinkFolder, string?];
+      yield { folder, name, object, wantedBy: `streams/${stream}` };
+    }
+  }
+
+  #want(stream: string, named: ReadonlyMap<string, string>): void {
+    const manifest = stream.startsWith("oci-manifest-");
+    if (!manifest && !stream.startsWith("oci-config-")) return;
+    for (const [as, object] of named) {
+      const config = /^config:(.+)$/.exec(as)?.[1];
+      if (config !== undefined) this.#wanted.set(`streams/oci-config-${config}`, { object, stream });
+      else if (/^composefs\.image(?:\.|$)/.test(as)) this.#wanted.set(`images/${object}`, { object, stream });
+      else if (!manifest && parseDigestOptional(as) !== undefined)
+        this.#wanted.set(`streams/${LAYER}${as}`, { object, stream });
+    }
+  }
+
   *swapped(): Generator<RepositoryFinding> {
-    for (const { name, object, contentType } of this.#links) {
+    for (const { name, object, contentType } of this.links) {
       const kind = /^oci-(layer|config|manifest)-/.exec(name)?.[1] as
         | "layer"
         | "config"
@@ -143,6 +192,32 @@ class LayerNames {
 }
 
 const LAYER = "oci-layer-";
+
+/** Names of manifests and configurations that lead to whole documents with other digests. */
+async function* otherDocuments(
+  repository: Repository,
+  layers: LayerNames,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<RepositoryFinding> {
+  for (const { name, object, contentType } of layers.links) {
+    throwIfAborted(signal);
+    for (const kind of ["manifest", "config"] as const) {
+      const digest = digestOfStreamName(kind, name);
+      if (digest === undefined || contentType !== CONTENT_TYPES[kind]) continue;
+      try {
+        await readDocument(repository, kind, digest, object);
+      } catch (error) {
+        // Whatever else is wrong with it is told of its stream, or of its object.
+        if (!isStoreError(error, "composefs/digest-mismatch")) {
+          if (isDamage(error)) continue;
+          throw error;
+        }
+        const what = `it leads to a ${kind} with another digest`;
+        yield { ...finding("link-mismatch", "stream", name, `streams/${name}`, what), actual: object };
+      }
+    }
+  }
+}
 
 type Has = (id: string) => boolean;
 

@@ -22,6 +22,7 @@ import { copyTree, type Tree } from "@bootc-store/tree";
 
 import { composefsErrors } from "../errors.ts";
 import type { ErofsVersion } from "../format/meta-json.ts";
+import { isDamage } from "../maintenance/references.ts";
 import type { Repository } from "../repository/repository.ts";
 import { listObjectLinks, linkResolves } from "../streams/links.ts";
 import { listTags, readTag, writeTag } from "../streams/tags.ts";
@@ -33,6 +34,7 @@ import {
   imageReference,
   layerReferences,
   readDocument,
+  type StoredDocument,
   writeDocument,
 } from "./documents.ts";
 import { encodeImage, storeImage } from "./erofs-image.ts";
@@ -210,13 +212,23 @@ async function followConfig(
   for (const { name: stream } of listObjectLinks(repository, "streams")) {
     const digest = digestOfStreamName("manifest", stream);
     if (digest === undefined || printDigest(digest) === written) continue;
-    const other = await readDocument(repository, "manifest", digest);
-    const known = other.references.get(name);
-    if (known === undefined || known === configId) continue;
+    const other = await readWhole(repository, digest);
+    const known = other?.references.get(name);
+    if (other === undefined || known === undefined || known === configId) continue;
     const references = [...other.references].map(
       ([each, id]) => [each, each === name ? configId : id] as const,
     );
     await writeDocument(repository, "manifest", digest, other.bytes, references);
+  }
+}
+
+/** A manifest, unless it is damaged: what a check tells of does not keep another image from being stored. */
+async function readWhole(repository: Repository, digest: Digest): Promise<StoredDocument | undefined> {
+  try {
+    return await readDocument(repository, "manifest", digest);
+  } catch (error) {
+    if (isDamage(error)) return undefined;
+    throw error;
   }
 }
 

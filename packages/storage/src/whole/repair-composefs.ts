@@ -6,6 +6,7 @@ import {
   findBroken,
   listTags,
   removeBroken,
+  restoreLinks,
   type RepositoryFinding,
   streamsOfImage,
 } from "@bootc-store/composefs";
@@ -39,9 +40,13 @@ export async function repairComposefs(
   const wanted = brokenObjects(own);
   const many = wanted.size;
   await restoreContents(stores, composefs, wanted, options, tell);
+  const links = await restoreLinks(composefs.repository, own, signalOf(options));
+  for (const id of links) tell({ store: "composefs", kind: "link", id, from: "composefs" });
   // Only what came back changes what a check finds.
   const left =
-    wanted.size === many ? own : await collect<RepositoryFinding>(composefs.verify(signalOf(options)));
+    wanted.size === many && links.length === 0
+      ? own
+      : await collect<RepositoryFinding>(composefs.verify(signalOf(options)));
   const broken = await findBroken(composefs.repository, left, signalOf(options));
   if (broken.unneeded.size > 0) {
     const objects = broken.unneeded;

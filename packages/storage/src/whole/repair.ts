@@ -34,8 +34,8 @@ export interface RepairOptions extends OperationOptions {
 /** Something that was put back. */
 export interface Repaired {
   readonly store: BackendKind;
-  readonly kind: "object" | "image";
-  /** Id of the object; the manifest's digest, or the ref. */
+  readonly kind: "object" | "image" | "link";
+  /** Id of the object; the manifest's digest, or the ref; the path of a link. */
   readonly id: string;
   /** Where it came from; `undefined` for what nothing needs any more, which was taken away. */
   readonly from: BackendKind | undefined;
