@@ -84,7 +84,16 @@ export {
   storageToComposefs,
 } from "./stages/storage-to-composefs.ts";
 export { PhysicalStores, type StoresOptions } from "./stages/stores.ts";
-export { diskUse, type DiskUse, type StoreDiskUse } from "./whole/disk-use.ts";
+export {
+  diskUse,
+  type DiskUse,
+  type ImageDiskUse,
+  type LayerDiskUse,
+  type PartDiskUse,
+  sizedRootImages,
+  type StoreDiskUse,
+  type ThingDiskUse,
+} from "./whole/disk-use.ts";
 export { type ExistingStore, ExistingStores, type ExistingStoresOptions } from "./whole/existing-stores.ts";
 export { type Repaired, type RepairOptions, type RepairResult, repairRoot } from "./whole/repair.ts";
 export { type ExportedImage, exportImage, type ExportOptions } from "./whole/export-image.ts";

@@ -2,7 +2,7 @@ import type { CommandContext, Output } from "@bootc-store/backend/command";
 import { printable, utf8 } from "@bootc-store/core";
 import type { Command } from "@commander-js/extra-typings";
 
-import type { DiskUse } from "../whole/disk-use.ts";
+import type { DiskUse, ImageDiskUse, ThingDiskUse } from "../whole/disk-use.ts";
 import { bytesText } from "../bytes-text.ts";
 import { withStores } from "./whole.ts";
 
@@ -10,26 +10,23 @@ import { withStores } from "./whole.ts";
 export function registerDu(parent: Command, context: CommandContext): void {
   parent
     .command("du")
-    .description("tell what the stores of a root take on disk, and what they share with one another")
+    .description("tell what stores, images and layers take on disk, what they share, and what goes with each")
     .option("--json", "print the figures as JSON")
     .option("--html <file>", "write a page with a picture")
     .action(async (options) => {
       await withStores(parent, context, async (stores, _root, path) => {
-        const [{ diskUse }, { listRootImages }] = await Promise.all([
-          import("../whole/disk-use.ts"),
-          import("../whole/images.ts"),
-        ]);
-        const common = { signal: context.signal };
-        const use = await diskUse(stores, context.pool(), common);
-        const images = await listRootImages(stores, common);
+        const { diskUse } = await import("../whole/disk-use.ts");
+        const use = await diskUse(stores, context.pool(), { signal: context.signal });
         const output = context.output(options);
-        output.value({ root: path, ...use, images });
+        output.value({ root: path, ...use });
         if (options.html !== undefined) {
           const { diskUsePage } = await import("../whole/disk-use-page.ts");
-          writePage(context, options.html, diskUsePage({ root: path, use, images }));
+          writePage(context, options.html, diskUsePage({ root: path, use }));
           output.note(`wrote ${printable(options.html)}`);
         }
         if (!output.json) print(output, use);
+        for (const kind of use.unattributed)
+          output.note(`${kind}: what belongs to which image is not known (bootc-store fsck says why)`);
         for (const { message } of stores.findings) output.note(message);
       });
     });
@@ -49,6 +46,10 @@ function print(output: Output, use: DiskUse): void {
     { title: "SHARED", value: ({ sharedBytes }) => bytes(sharedBytes), align: "right" },
     { title: "ALONE", value: ({ exclusiveBytes }) => bytes(exclusiveBytes), align: "right" },
   ]);
+  const name = ({ names, manifest }: ImageDiskUse): string =>
+    names.length > 0 ? names.map(printable).join(", ") : (manifest ?? "-").slice(0, 19);
+  things(output, "IMAGE", use.images, name);
+  things(output, "LAYER", use.layers, ({ layer }) => printable(layer).slice(0, 19));
   output.line();
   output.line(`Together on disk  ${bytesText(use.onDiskBytes)}`);
   output.line(
@@ -56,6 +57,35 @@ function print(output: Output, use: DiskUse): void {
       ? `Without sharing   ${bytesText(use.separateBytes)}`
       : "This file system does not say where files lie, so nothing is known to be shared.",
   );
+}
+
+/** A row for each store that has it, and what all of it would give back on the first. */
+function things<T extends ThingDiskUse>(
+  output: Output,
+  title: string,
+  all: readonly T[],
+  name: (thing: T) => string,
+): void {
+  const rows = all.flatMap((thing) => thing.parts.map((part, at) => ({ thing, part, first: at === 0 })));
+  if (rows.length === 0) return;
+  output.line();
+  output.table(rows, [
+    { title, value: ({ thing, first }) => (first ? name(thing) : "") },
+    { title: "STORE", value: ({ part }) => part.kind },
+    { title: "APPARENT", value: ({ part }) => bytesText(part.apparentBytes), align: "right" },
+    { title: "ON DISK", value: ({ part }) => bytesText(part.onDiskBytes), align: "right" },
+    {
+      title: "SHARED",
+      value: ({ part }) => (part.sharedBytes === undefined ? "-" : bytesText(part.sharedBytes)),
+      align: "right",
+    },
+    { title: "ALONE", value: ({ part }) => bytesText(part.exclusiveBytes), align: "right" },
+    {
+      title: "FREED",
+      value: ({ thing, first }) => (first ? bytesText(thing.freedBytes) : ""),
+      align: "right",
+    },
+  ]);
 }
 
 function writePage(context: CommandContext, path: string, page: string): void {

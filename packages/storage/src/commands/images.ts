@@ -15,8 +15,8 @@ export function registerImages(parent: Command, context: CommandContext): void {
     .option("-v, --verbose", "print digests in full")
     .action(async (options) => {
       await withStores(parent, context, async (stores) => {
-        const { listRootImages } = await import("../whole/images.ts");
-        const images = await listRootImages(stores, { signal: context.signal });
+        const { sizedRootImages } = await import("../whole/disk-use.ts");
+        const images = await sizedRootImages(stores, context.pool(), { signal: context.signal });
         const output = context.output(options);
         output.value({ images });
         if (!output.json) print(output, images, options.verbose === true);

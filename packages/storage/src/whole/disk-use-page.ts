@@ -3,13 +3,11 @@
 import { printable } from "@bootc-store/core";
 
 import { bytesText as size } from "../bytes-text.ts";
-import type { DiskUse } from "./disk-use.ts";
-import type { RootImage } from "./images.ts";
+import type { DiskUse, ImageDiskUse, LayerDiskUse, ThingDiskUse } from "./disk-use.ts";
 
 export interface DiskUsePageInput {
   readonly root: string;
   readonly use: DiskUse;
-  readonly images: readonly RootImage[];
 }
 
 const COLORS: Readonly<Record<string, string>> = {
@@ -30,10 +28,12 @@ h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.1rem; margin: 2.5
 svg { width: 100%; height: auto; margin-top: 1.2rem; } text { fill: var(--ink); font-size: 14px; } text.soft { fill: var(--soft); font-size: 12px; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; } th, td { text-align: left; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid var(--line); }
 th { font-weight: 600; color: var(--soft); font-size: .85rem; } td.n, th.n { text-align: right; } code { font-size: .85em; }
+section { border-top: 1px solid var(--line); padding: .7rem 0; overflow-wrap: anywhere; } section p { margin: .2rem 0; } svg.bar { height: .8rem; margin: .4rem 0 0; display: block; }
+summary { cursor: pointer; color: var(--soft); font-size: .85rem; } i { display: inline-block; width: .7em; height: .7em; margin-right: .5em; }
 `;
 
 /** The page as HTML. Everything in it that came from the root is escaped. */
-export function diskUsePage({ root, use, images }: DiskUsePageInput): string {
+export function diskUsePage({ root, use }: DiskUsePageInput): string {
   const saved = use.separateBytes - use.onDiskBytes;
   const lead = use.extents
     ? `${size(use.onDiskBytes)} on disk, ${size(saved)} saved by sharing`
@@ -54,7 +54,10 @@ ${picture(use)}
 <h2>Stores</h2>
 ${storesTable(use)}
 <h2>Images</h2>
-${imagesTable(images)}
+${things(use.images, imageName, "There are none.")}
+<h2>Layers</h2>
+${things(use.layers.slice(0, MOST_LAYERS), layerName, "There are none.")}
+${use.layers.length > MOST_LAYERS ? `<p class="soft">and ${use.layers.length - MOST_LAYERS} smaller ones</p>` : ""}
 </html>
 `;
 }
@@ -105,13 +108,35 @@ function storesTable({ stores }: DiskUse): string {
   return `<table><tr><th>store</th><th class="n">apparent</th><th class="n">on disk</th><th class="n">shared</th><th class="n">alone</th></tr>${rows.join("")}</table>`;
 }
 
-function imagesTable(images: readonly RootImage[]): string {
-  if (images.length === 0) return `<p class="soft">There are none.</p>`;
-  const rows = images.map(({ names, manifest, stores, size: bytes, unique }) => {
-    const where = Object.keys(stores).join(", ");
-    return `<tr><td>${names.length === 0 ? "–" : names.map(escape).join("<br>")}<br><code class="soft">${escape(manifest ?? "")}</code></td><td>${where}</td><td class="n">${bytes === undefined ? "–" : size(bytes)}</td><td class="n">${unique === undefined ? "–" : size(unique)}</td></tr>`;
+/** More would be no picture. */
+const MOST_LAYERS = 40;
+
+function imageName({ names, manifest }: ImageDiskUse): string {
+  const shown = names.length === 0 ? "–" : names.map(escape).join("<br>");
+  return `${shown}<br><code class="soft">${escape(manifest ?? "")}</code>`;
+}
+
+function layerName({ layer, images }: LayerDiskUse): string {
+  const of = images.length === 0 ? "of no image" : `of ${images.map(escape).join(", ")}`;
+  return `<code>${escape(layer.slice(0, 26))}…</code><br><span class="soft">${of}</span>`;
+}
+
+/** A bar for each: what goes with it in full colour, what others keep hatched; below it what each store has of it. */
+function things<T extends ThingDiskUse>(all: readonly T[], name: (thing: T) => string, none: string): string {
+  if (all.length === 0) return `<p class="soft">${none}</p>`;
+  const largest = Math.max(1, ...all.map(({ onDiskBytes }) => onDiskBytes));
+  const rows = all.map((thing) => {
+    const { onDiskBytes, freedBytes, parts } = thing;
+    const [whole, alone] = [(100 * onDiskBytes) / largest, (100 * freedBytes) / largest];
+    const bar = `<svg class="bar" viewBox="0 0 100 6" preserveAspectRatio="none" role="img" aria-label="${size(freedBytes)} of ${size(onDiskBytes)} go with it"><rect width="${whole.toFixed(2)}" height="6" fill="currentColor" opacity=".18"/><rect width="${alone.toFixed(2)}" height="6" fill="currentColor" opacity=".75"/></svg>`;
+    const stores = parts.map(
+      ({ kind, apparentBytes, onDiskBytes: bytes, sharedBytes, exclusiveBytes }) =>
+        `<tr><td><i style="background:${COLORS[kind] ?? "#888"}"></i>${kind}</td><td class="n">${size(apparentBytes)}</td><td class="n">${size(bytes)}</td><td class="n">${sharedBytes === undefined ? "–" : size(sharedBytes)}</td><td class="n">${size(exclusiveBytes)}</td></tr>`,
+    );
+    return `<section><div class="name">${name(thing)}</div>${bar}<p class="soft"><b>${size(onDiskBytes)}</b> on disk, of which <b>${size(freedBytes)}</b> go with it</p>
+<details><summary>by store</summary><table><tr><th>store</th><th class="n">apparent</th><th class="n">on disk</th><th class="n">shared</th><th class="n">alone</th></tr>${stores.join("")}</table></details></section>`;
   });
-  return `<table><tr><th>image</th><th>stores</th><th class="n">size</th><th class="n">only this image</th></tr>${rows.join("")}</table>`;
+  return rows.join("\n");
 }
 
 function escape(text: string): string {

@@ -1,12 +1,18 @@
-import { isStoreError } from "@bootc-store/core";
+import { type ByteString, isStoreError } from "@bootc-store/core";
 import { defineTask, Dir, fileKey, readExtents, throwIfCancelled } from "@bootc-store/linux";
 
 /** What one store takes, file by file. Crosses from a worker. */
 export interface StoreExtents {
   /** Beginning and end of each extent on the device, in bytes, one pair after another. */
   readonly placed: Float64Array;
-  /** Bytes in extents that have no place of their own: inline in the inode, or not written yet. */
-  readonly unplaced: number;
+  /** Number of the file that each extent is of. */
+  readonly fileOf: Uint32Array;
+  /** Every inode that is no directory, by its first name. */
+  readonly paths: readonly ByteString[];
+  /** Of each file: its size, and its bytes in extents without a place of their own: inline in the inode, or not written yet. */
+  readonly sizes: Float64Array;
+  readonly unplaced: Float64Array;
+  readonly blocks: Float64Array;
   readonly apparent: number;
   readonly allocated: number;
   readonly inodes: number;
@@ -25,9 +31,11 @@ export const collectExtents = defineTask(
   "collectExtents",
   ({ dir }: { readonly dir: number }, context): StoreExtents => {
     const seen = new Set<string>();
-    let placed = new Float64Array(1 << 12);
-    let used = 0;
-    let [unplaced, apparent, allocated, inodes] = [0, 0, 0, 0];
+    const placed: number[] = [];
+    const fileOf: number[] = [];
+    const paths: ByteString[] = [];
+    const [sizes, unplaced, blocks]: [number[], number[], number[]] = [[], [], []];
+    let [apparent, allocated, inodes] = [0, 0, 0];
     let known = true;
     for (const entry of Dir.borrow(dir, "store").walk({ crossMounts: false, onError() {} })) {
       if ((inodes & 0xff) === 0) throwIfCancelled(context.signal);
@@ -40,6 +48,11 @@ export const collectExtents = defineTask(
       inodes++;
       apparent += stat.size;
       allocated += stat.blocks * 512;
+      if (stat.type === "directory") continue;
+      const number = paths.push(entry.path) - 1;
+      sizes.push(stat.size);
+      blocks.push(stat.blocks * 512);
+      unplaced.push(0);
       if (!known || entry.type !== "regular" || stat.blocks === 0) continue;
       try {
         using file = entry.dir.openFileOptional(entry.name);
@@ -50,24 +63,28 @@ export const collectExtents = defineTask(
           const length = Math.min(whole, end - logical);
           if (length <= 0) continue;
           if ((flags & WITHOUT_PLACE) !== 0) {
-            unplaced += length;
+            unplaced[number] = (unplaced[number] ?? 0) + length;
             continue;
           }
-          if (used + 2 > placed.length) {
-            const larger = new Float64Array(placed.length * 2);
-            larger.set(placed);
-            placed = larger;
-          }
-          placed[used++] = physical;
-          placed[used++] = physical + length;
+          placed.push(physical, physical + length);
+          fileOf.push(number);
         }
       } catch (error) {
         if (!isStoreError(error, "linux/call-unsupported")) throw error;
         known = false;
       }
     }
-    const extents = placed.slice(0, used);
-    context.transfer(extents.buffer);
-    return { placed: extents, unplaced, apparent, allocated, inodes, known };
+    return {
+      placed: Float64Array.from(placed),
+      fileOf: Uint32Array.from(fileOf),
+      paths,
+      sizes: Float64Array.from(sizes),
+      unplaced: Float64Array.from(unplaced),
+      blocks: Float64Array.from(blocks),
+      apparent,
+      allocated,
+      inodes,
+      known,
+    };
   },
 );

@@ -12,7 +12,10 @@ export interface RootImage {
   readonly created?: string;
   /** The id of the image in each store that has it. */
   readonly stores: Readonly<Partial<Record<BackendKind, string>>>;
-  /** Bytes of its layers in containers-storage, and of those that no other image there has. */
+  /**
+   * Bytes of its layers in containers-storage, and of those that no other image there has. Of an image that is not there
+   * nothing is known without looking at files; see `sizedRootImages`.
+   */
   readonly size?: number;
   readonly unique?: number;
 }

@@ -1,60 +1,58 @@
-/** What several sets of ranges cover of one line, in the same unit as the ranges. */
-export interface Overlap {
-  /** What at least one set covers. */
-  readonly total: number;
-  /** Of each set: what it covers, each place once, and what no other set does. */
-  readonly sets: readonly { readonly covered: number; readonly exclusive: number }[];
+/** Places that the same owners have. */
+export interface Combination {
+  /** In ascending order, each once. */
+  readonly owners: readonly number[];
+  readonly length: number;
 }
 
 /**
- * Adds up ranges of several sets, which may overlap in any way, by one sweep. Each set is pairs of beginning and end, in
- * any order. At most 32 sets.
+ * Adds up ranges that have an owner each and may overlap in any way, by one sweep: what is covered, each place once, by who
+ * covers it.
+ * @param ranges pairs of beginning and end, in any order
+ * @param owners the owner of each pair: a number below `count`
  */
-export function overlapOf(sets: readonly Float64Array[]): Overlap {
-  const count = sets.reduce((sum, set) => sum + set.length, 0);
-  const places = new Float64Array(count);
-  /** Which set an event is of: `2 × set` where a range begins, one more where it ends. */
-  const kinds = new Uint8Array(count);
+export function combinationsOf(
+  ranges: Float64Array,
+  owners: Uint32Array,
+  count: number,
+): readonly Combination[] {
+  const order = new Uint32Array(ranges.length);
   let used = 0;
-  for (const [set, ranges] of sets.entries()) {
-    for (let at = 0; at < ranges.length; at += 2) {
-      const [from, to] = [ranges[at] as number, ranges[at + 1] as number];
-      if (!(from < to)) continue;
-      places[used] = from;
-      kinds[used++] = set * 2;
-      places[used] = to;
-      kinds[used++] = set * 2 + 1;
-    }
+  for (let at = 0; at < ranges.length; at += 2) {
+    if (!((ranges[at] as number) < (ranges[at + 1] as number))) continue;
+    order[used++] = at;
+    order[used++] = at + 1;
   }
-  const order = new Uint32Array(used).map((_, at) => at);
-  order.sort((a, b) => (places[a] as number) - (places[b] as number));
-  const open = new Uint32Array(sets.length);
-  const covered = new Float64Array(sets.length);
-  const exclusive = new Float64Array(sets.length);
-  let total = 0;
+  const events = order.subarray(0, used).sort((a, b) => (ranges[a] as number) - (ranges[b] as number));
+  const open = new Uint32Array(count);
+  const active: number[] = [];
+  const found = new Map<string, { readonly owners: number[]; length: number }>();
+  let current: { readonly owners: number[]; length: number } | undefined;
   let before = 0;
-  for (const at of order) {
-    const place = places[at] as number;
+  for (const at of events) {
+    const place = ranges[at] as number;
     const length = place - before;
-    if (length > 0) {
-      let only = -1;
-      let owners = 0;
-      for (let set = 0; set < open.length; set++) {
-        if ((open[set] as number) === 0) continue;
-        covered[set] = (covered[set] as number) + length;
-        owners++;
-        only = set;
+    if (length > 0 && active.length > 0) {
+      if (current === undefined) {
+        const key = active.join();
+        current = found.get(key) ?? { owners: [...active], length: 0 };
+        found.set(key, current);
       }
-      if (owners > 0) total += length;
-      if (owners === 1) exclusive[only] = (exclusive[only] as number) + length;
+      current.length += length;
     }
     before = place;
-    const kind = kinds[at] as number;
-    const set = kind >> 1;
-    open[set] = (open[set] as number) + ((kind & 1) === 0 ? 1 : -1);
+    const owner = owners[at >> 1] as number;
+    const many = (open[owner] as number) + ((at & 1) === 0 ? 1 : -1);
+    open[owner] = many;
+    // What one owner has twice changes nothing.
+    if ((at & 1) === 0 ? many > 1 : many > 0) continue;
+    current = undefined;
+    if (many > 0) {
+      const next = active.findIndex((other) => other > owner);
+      active.splice(next < 0 ? active.length : next, 0, owner);
+    } else {
+      active.splice(active.indexOf(owner), 1);
+    }
   }
-  return {
-    total,
-    sets: sets.map((_, set) => ({ covered: covered[set] as number, exclusive: exclusive[set] as number })),
-  };
+  return [...found.values()];
 }
