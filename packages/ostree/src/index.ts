@@ -54,7 +54,7 @@ export { type RepoMode } from "./format/mode.ts";
 export { type MetadataType, type ObjectType } from "./format/object-type.ts";
 export { readContent } from "./objects/content.ts";
 export { type FileObject, ObjectReader, type Stored } from "./objects/reader.ts";
-export { type WrittenFile } from "./objects/writer.ts";
+export type { WrittenFile } from "./objects/written-file.ts";
 export { type MinFreeSpace, type RepoConfig, type Tristate } from "./repo/config.ts";
 export { initRepo, type InitOptions } from "./repo/init.ts";
 export { Traversal, type TraverseOptions } from "./read/traverse.ts";

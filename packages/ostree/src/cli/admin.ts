@@ -47,7 +47,8 @@ export const admin = command({
   },
 });
 
-function openSysroot(cli: Cli, path: string): Sysroot {
+/** The sysroot at a path, as the system that runs sees it. */
+export function openSysroot(cli: Cli, path: string): Sysroot {
   let dir: Dir;
   try {
     dir = cli.context.openDir(path);

@@ -27,6 +27,7 @@ import {
   signedReference,
   UsageFailure,
 } from "./container-places.ts";
+import { pruneImages } from "./container-sysroot.ts";
 import type { Cli } from "./context.ts";
 import { OstreeFailure } from "./failure.ts";
 import type { Repo } from "../repo/repo.ts";
@@ -234,6 +235,7 @@ export const COMMANDS_OF_IMAGES: ReadonlyMap<string, ContainerCommand> = new Map
   ["history", history],
   ["list", list],
   ["metadata", metadata],
+  ["prune-images", pruneImages],
   ["prune-layers", pruneLayers],
   ["pull", pull],
   ["reexport", reexportCommand],

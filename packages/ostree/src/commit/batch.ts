@@ -4,7 +4,9 @@ import { Xattrs } from "@bootc-store/tree";
 
 import { ostreeErrors } from "../errors.ts";
 import type { FileInfo } from "../format/file-info.ts";
-import { type CloneChoice, ObjectWriter, type WritePlaces, type WrittenFile } from "../objects/writer.ts";
+import type { WritePlaces } from "../objects/places.ts";
+import { ObjectWriter } from "../objects/writer.ts";
+import type { CloneChoice, WrittenFile } from "../objects/written-file.ts";
 
 /** Metadata of a content as it crosses to a worker. */
 export interface PlainInfo {

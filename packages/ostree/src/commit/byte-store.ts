@@ -3,7 +3,9 @@ import { defineTask, throwIfCancelled } from "@bootc-store/linux";
 import type { Checksum } from "../format/checksum.ts";
 import { sha256 } from "../format/checksum.ts";
 import { contentPrefix, type FileInfo } from "../format/file-info.ts";
-import { ObjectWriter, type WritePlaces, type WrittenFile } from "../objects/writer.ts";
+import type { WritePlaces } from "../objects/places.ts";
+import { ObjectWriter } from "../objects/writer.ts";
+import type { WrittenFile } from "../objects/written-file.ts";
 import type { Transaction } from "../repo/transaction.ts";
 import { infoOf, type PlainInfo, plainInfo } from "./batch.ts";
 

@@ -5,7 +5,9 @@ import { Xattrs } from "@bootc-store/tree";
 import { ostreeErrors } from "../errors.ts";
 import { type FileInfo, SYMLINK_MODE } from "../format/file-info.ts";
 import { readXattrs } from "../objects/reader.ts";
-import { type CloneChoice, ObjectWriter, type WritePlaces, type WrittenFile } from "../objects/writer.ts";
+import type { WritePlaces } from "../objects/places.ts";
+import { ObjectWriter } from "../objects/writer.ts";
+import type { CloneChoice, WrittenFile } from "../objects/written-file.ts";
 import { applyRules, type ModeOverride, type PlainRules, sameInfo } from "./modifier.ts";
 
 /** A regular file or a symlink of a directory that is being committed. */

@@ -5,7 +5,7 @@ import type { Checksum } from "../format/checksum.ts";
 import { isSymlink } from "../format/file-info.ts";
 import { readContent } from "../objects/content.ts";
 import type { FileObject } from "../objects/reader.ts";
-import type { WrittenFile } from "../objects/writer.ts";
+import type { WrittenFile } from "../objects/written-file.ts";
 import type { Repo } from "../repo/repo.ts";
 import type { Transaction } from "../repo/transaction.ts";
 import {

@@ -7,7 +7,7 @@ import { ostreeErrors } from "../errors.ts";
 import type { Checksum } from "../format/checksum.ts";
 import type { FileInfo } from "../format/file-info.ts";
 import { readXattrs } from "../objects/reader.ts";
-import type { CloneChoice, WrittenFile } from "../objects/writer.ts";
+import type { CloneChoice, WrittenFile } from "../objects/written-file.ts";
 import type { Transaction } from "../repo/transaction.ts";
 import type { DevinoCache } from "./devino.ts";
 import { type DirectoryItem, storeFiles, unsupported } from "./directory-task.ts";

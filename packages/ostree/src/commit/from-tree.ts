@@ -6,7 +6,7 @@ import type { Directory, ExternalContent, File as TreeFile, Leaf, Metadata } fro
 import { ostreeErrors } from "../errors.ts";
 import type { Checksum } from "../format/checksum.ts";
 import { contentPrefix, type FileInfo, SYMLINK_MODE } from "../format/file-info.ts";
-import type { CloneChoice, WrittenFile } from "../objects/writer.ts";
+import type { CloneChoice, WrittenFile } from "../objects/written-file.ts";
 import type { Transaction } from "../repo/transaction.ts";
 import { plainInfo, storeContents, type StoredContent, wrongSize } from "./batch.ts";
 import type { KnownContents } from "./known-contents.ts";

@@ -8,7 +8,7 @@ import type { KnownContents } from "../commit/known-contents.ts";
 import { type Checksum, isChecksum } from "../format/checksum.ts";
 import { contentPrefix, type FileInfo } from "../format/file-info.ts";
 import { readContent } from "../objects/content.ts";
-import type { WrittenFile } from "../objects/writer.ts";
+import type { WrittenFile } from "../objects/written-file.ts";
 import { removeObject } from "../objects/remove.ts";
 import type { Transaction } from "../repo/transaction.ts";
 

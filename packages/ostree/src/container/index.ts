@@ -10,12 +10,9 @@ export {
   type StoredLayer,
   wantedImages,
 } from "./images.ts";
-export {
-  type ImportedImage,
-  importImage,
-  type ImportImageOptions,
-  IMPORTER_VERSION,
-} from "./import-image.ts";
+export { IMPORTER_VERSION } from "./image-import.ts";
+export { importImage } from "./import-image.ts";
+export type { ImportedImage, ImportImageOptions } from "./import-options.ts";
 export {
   BASE_PREFIX,
   escapeForRef,

@@ -7,7 +7,6 @@ import {
   type FileStat,
   Hasher,
   hashFile,
-  type SyncPolicy,
   TEMP_PREFIX,
   type TempFile,
 } from "@bootc-store/linux";
@@ -24,38 +23,11 @@ import {
 import type { RepoMode } from "../format/mode.ts";
 import { type HashedType, type MetadataType, objectName } from "../format/object-type.ts";
 import { deflateBytes, deflateFile } from "./deflate.ts";
-import type { ObjectPlaces } from "./places.ts";
+import type { WritePlaces } from "./places.ts";
+import { changed, copyAndHash, IN_MEMORY, sameTime, scratch } from "./read-once.ts";
 import { MAX_METADATA_SIZE, ObjectReader, OSTREEMETA, targetBytes } from "./reader.ts";
 import { Shards } from "./shards.ts";
-
-/** Where and how objects are written, as values that cross to a worker. */
-export interface WritePlaces extends ObjectPlaces {
-  /** Descriptor of the directory for temporary files. */
-  readonly tmp: number;
-  /** Descriptor of the directory that gets the objects: a staging directory, or `objects`. */
-  readonly target: number;
-  readonly sync: SyncPolicy;
-  /** 1 to 9. */
-  readonly zlibLevel: number;
-  /** Who we are: the owner of what is made here. */
-  readonly uid: number;
-}
-
-export type CloneChoice = "require" | "allow" | "never";
-
-/** What became of a content. */
-export interface WrittenFile {
-  readonly checksum: Checksum;
-  readonly how: "reused" | "cloned" | "copied" | "adopted";
-  /** Bytes of the content. */
-  readonly size: number;
-  /** Bytes that the object takes; 0 if it was there. */
-  readonly storedSize: number;
-}
-
-/** Contents up to this size are read into memory, so that what is there already costs no temporary file. */
-const IN_MEMORY = 1 << 20;
-const CHUNK = 1 << 18;
+import type { CloneChoice, WrittenFile } from "./written-file.ts";
 
 /** Writes objects, each whole or not at all. An object that is there is left alone. */
 export class ObjectWriter implements Disposable {
@@ -394,35 +366,6 @@ const NO_LINK = [
 ] as const;
 
 const ZERO = { seconds: 0, nanoseconds: 0 };
-
-/** One buffer a thread; whoever fills it is done with it before it gives way to anybody else. */
-const scratch = Buffer.allocUnsafeSlow(IN_MEMORY);
-
-function copyAndHash(source: File, to: File, prefix: Uint8Array, size: number): Checksum {
-  const hasher = new Hasher({ ostree: { algorithm: "sha256", prefix } });
-  const buffer = scratch.subarray(0, CHUNK);
-  while (hasher.size < size) {
-    const count = source.readFull(buffer, hasher.size);
-    if (count === 0) throw changed(source);
-    const data = buffer.subarray(0, count);
-    to.write(data, hasher.size);
-    hasher.update(data);
-  }
-  return hasher.finish().ostree;
-}
-
-function sameTime(
-  a: { seconds: number; nanoseconds: number },
-  b: { seconds: number; nanoseconds: number },
-): boolean {
-  return a.seconds === b.seconds && a.nanoseconds === b.nanoseconds;
-}
-
-function changed(source: File): Error {
-  return ostreeErrors.error("content-changed", `${source.label}: changed while it was being read`, {
-    context: { path: source.label },
-  });
-}
 
 function octal(mode: number): string {
   return `0${mode.toString(8).padStart(4, "0")}`;

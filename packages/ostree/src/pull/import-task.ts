@@ -6,7 +6,8 @@ import { type FileInfo, isSymlink } from "../format/file-info.ts";
 import { readContent } from "../objects/content.ts";
 import type { ObjectPlaces } from "../objects/places.ts";
 import { type FileObject, ObjectReader } from "../objects/reader.ts";
-import { ObjectWriter, type WritePlaces } from "../objects/writer.ts";
+import type { WritePlaces } from "../objects/places.ts";
+import { ObjectWriter } from "../objects/writer.ts";
 import { verifyFile } from "../maintain/verify-task.ts";
 
 export interface ImportFilesInput {

@@ -32,6 +32,9 @@ export interface RepoConfig {
   readonly composefs: Tristate;
 }
 
+/** ostree has 6, which takes a sixth longer for archives that are 0.3 % smaller. */
+const DEFAULT_ZLIB_LEVEL = 5;
+
 export type Tristate = "yes" | "no" | "maybe";
 
 export interface MinFreeSpace {
@@ -82,7 +85,7 @@ export function readConfig(file: KeyFile): RepoConfig {
     indexedDeltas: flag("indexed-deltas", false),
     noDeltasInSummary: flag("no-deltas-in-summary", false),
     payloadLinkThreshold: number("payload-link-threshold", -1),
-    zlibLevel: file.getInteger("archive", "zlib-level") ?? 6,
+    zlibLevel: file.getInteger("archive", "zlib-level") ?? DEFAULT_ZLIB_LEVEL,
     fsverity: tristate(file, "fsverity", composefs === "no" ? "no" : "maybe"),
     composefs,
   };

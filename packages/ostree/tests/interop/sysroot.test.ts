@@ -30,6 +30,7 @@ import {
   readLoaderTexts,
   Sysroot,
 } from "../../src/index.ts";
+import { unescapeFromRef } from "../../src/container/index.ts";
 import { statusText } from "../../src/sysroot/status.ts";
 import { runOurs } from "./stand-in.ts";
 
@@ -215,5 +216,53 @@ describe.skipIf(!isRoot() || STATES.length === 0)("booted, as recorded", () => {
     expect(() => Sysroot.open(Dir.openHost(utf8(path)), { root, run: runDir })).toThrow(
       expect.objectContaining({ code: "ostree/variant-not-normal" }),
     );
+  });
+});
+
+describe.skipIf(TARS.length === 0 || !isRoot())("prune-images", () => {
+  const prune = (path: string, ...more: string[]) =>
+    runOurs(top, ["container", "image", "prune-images", `--sysroot=${path}`, ...more]);
+
+  test.for(TARS)("%s: what no origin names goes", async (tar) => {
+    const path = unpack(tar);
+    const find = (where: string, ...tests: string[]): string[] =>
+      execFileSync("find", [join(path, where), ...tests], { encoding: "utf8" })
+        .split("\n")
+        .slice(0, -1);
+    const images = join(path, "ostree/repo/refs/heads/ostree/container/image");
+    const names = existsSync(images)
+      ? find("ostree/repo/refs/heads/ostree/container/image", "-type", "f", "-printf", "%P\n").sort()
+      : [];
+    const origins = find("ostree/deploy", "-name", "*.origin").map((file) => readFileSync(file, "utf8"));
+    const unused = names.filter((name) => {
+      const text = unescapeFromRef(name).replace(/^docker:\/\//, "");
+      return !origins.some((origin) => origin.split("\n").some((line) => line.endsWith(`:${text}`)));
+    });
+    const lines = unused.map((name) => `Removed: ${unescapeFromRef(name)}\n`).join("");
+    expect(await prune(path)).toEqual({ code: 0, out: lines || "No unreferenced images.\n", err: "" });
+    const left = existsSync(images)
+      ? find("ostree/repo/refs/heads/ostree/container/image", "-type", "f", "-printf", "%P\n").sort()
+      : [];
+    expect(left).toEqual(names.filter((name) => !unused.includes(name)));
+    // As recorded of the program, layers are not looked at where no image went.
+    expect(await prune(path, "--and-layers")).toMatchObject({ code: 0, out: "No unreferenced images.\n" });
+  });
+
+  test("an image that was pulled and never deployed goes, with its layers", async () => {
+    const path = unpack("3-v2-v1.tar.gz");
+    const images = join(path, "ostree/repo/refs/heads/ostree/container/image");
+    const [name = ""] = execFileSync("find", [images, "-type", "f", "-printf", "%P\n"], {
+      encoding: "utf8",
+    }).split("\n");
+    writeFileSync(join(images, "oci_3A__2F_elsewhere_3A_tag"), readFileSync(join(images, name)));
+    const layer = join(path, "ostree/repo/refs/heads/ostree/container/blob/sha256_3A_ab");
+    writeFileSync(layer, readFileSync(join(images, name)));
+    expect(await prune(path, "--and-layers")).toEqual({
+      code: 0,
+      out: "Removed: oci:/elsewhere:tag\nRemoved layers: 1\n",
+      err: "",
+    });
+    expect(existsSync(layer)).toBe(false);
+    expect(await prune(path, "--full")).toMatchObject({ code: 2 });
   });
 });

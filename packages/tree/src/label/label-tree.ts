@@ -3,6 +3,7 @@ import { type ByteString, utf8 } from "@bootc-store/core";
 import type { Directory } from "../directory.ts";
 import { type Inode, type Leaf, setMetadata } from "../leaf.ts";
 import type { Tree } from "../tree.ts";
+import type { Xattrs } from "../xattrs.ts";
 import type { LabelPolicy } from "./policy.ts";
 
 /** The attribute that holds an inode's label. */
@@ -19,34 +20,37 @@ export interface LabelOptions {
    * (`split`), or the first name decides (`first`). By default `split`.
    */
   readonly hardlinks?: "split" | "first";
+  /** What becomes of the label of an inode for whose path the policy has none. By default `remove`. */
+  readonly unlabelled?: "remove" | "keep";
 }
 
 /**
  * Gives every inode of a tree the label that the policy has for its path, and takes the label from those for which
- * it has none.
+ * it has none, unless they are to keep it.
  */
 export function labelTree(tree: Tree, policy: LabelPolicy, options: LabelOptions = {}): void {
   const end = (options.nulTerminated ?? policy.dialect === "libselinux") ? "\0" : "";
   const split = options.hardlinks !== "first";
-  const labels = new Map<Leaf, ByteString | undefined>();
-  const give = (inode: Inode, label: ByteString | undefined): void => {
+  const keep = options.unlabelled === "keep";
+  /** What leaves have been given, and what they had before. */
+  const labels = new Map<Leaf, { readonly label: ByteString | undefined; readonly before: Xattrs }>();
+  const give = (inode: Inode, label: ByteString | undefined, before = inode.metadata.xattrs): void => {
     const { metadata } = inode;
-    const xattrs =
-      label === undefined
-        ? metadata.xattrs.without(SELINUX_XATTR)
-        : metadata.xattrs.with(SELINUX_XATTR, `${label}${end}` as ByteString);
+    const without = keep ? before : before.without(SELINUX_XATTR);
+    const xattrs = label === undefined ? without : before.with(SELINUX_XATTR, `${label}${end}` as ByteString);
     if (xattrs !== metadata.xattrs) setMetadata(inode, { ...metadata, xattrs });
   };
   const labelLeaf = (directory: Directory, name: ByteString, leaf: Leaf, path: ByteString): void => {
-    if (labels.has(leaf) && !split) return;
+    const first = labels.get(leaf);
+    if (first !== undefined && !split) return;
     const label = policy.labelOf(path, leaf.kind);
-    if (labels.has(leaf) && labels.get(leaf) !== label) {
+    if (first === undefined) {
+      labels.set(leaf, { label, before: leaf.metadata.xattrs });
+      give(leaf, label);
+    } else if (first.label !== label) {
       const copy = { ...leaf };
       directory.set(name, copy);
-      give(copy, label);
-    } else {
-      labels.set(leaf, label);
-      give(leaf, label);
+      give(copy, label, first.before);
     }
   };
 

@@ -135,6 +135,28 @@ describe("labelTree", () => {
     expect(listing(labelled, 0).join("\n")).not.toContain("selinux");
   });
 
+  test("leaves labels where the policy has none, if told to", () => {
+    const labelled = mergeLayers(
+      [
+        layer(
+          "a dir\na/x file=1 x:security.selinux=old\nb dir x:security.selinux=mine\nb/no hard=a/x\nb/x file=2 x:user.a=b\nd dir x:security.selinux=kept",
+        ),
+      ],
+      composefsRsRules,
+    );
+    labelTree(labelled, policy("composefs-rs"), { unlabelled: "keep" });
+    expect(listing(labelled, 0)).toEqual([
+      " dir x:security.selinux=u:root",
+      "a dir",
+      "a/x file=1 x:security.selinux=u:a",
+      "b dir x:security.selinux=mine",
+      // A name for which there is none keeps what the file had, not what its other name was given.
+      "b/no file=1 x:security.selinux=old",
+      "b/x file=2 x:security.selinux=u:b x:user.a=b",
+      "d dir x:security.selinux=kept",
+    ]);
+  });
+
   test("ends labels with a NUL byte for libselinux, and can keep hard links", () => {
     const labelled = tree();
     labelTree(labelled, policy("libselinux"), { hardlinks: "first" });
