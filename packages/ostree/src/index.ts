@@ -57,6 +57,7 @@ export { type FileObject, ObjectReader, type Stored } from "./objects/reader.ts"
 export type { WrittenFile } from "./objects/written-file.ts";
 export { type MinFreeSpace, type RepoConfig, type Tristate } from "./repo/config.ts";
 export { initRepo, type InitOptions } from "./repo/init.ts";
+export { commitReader, policyOf } from "./selinux/policy.ts";
 export { Traversal, type TraverseOptions } from "./read/traverse.ts";
 export { revParse } from "./read/rev-parse.ts";
 export { checkRefName, isRefName, parseRefspec, printRefspec, type Refspec } from "./repo/ref-name.ts";

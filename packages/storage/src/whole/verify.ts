@@ -1,14 +1,17 @@
 // Every store's own check, and what the root itself shows.
 
 import type { VerifyOptions } from "@bootc-store/backend";
-import { type Finding, throwIfAborted } from "@bootc-store/core";
+import { type BackendKind, type Finding, throwIfAborted } from "@bootc-store/core";
 import type { Dir } from "@bootc-store/linux";
 
 import { detectRoot } from "../detect/index.ts";
+import { isDamage } from "./damage.ts";
 import type { ExistingStores } from "./existing-stores.ts";
+import { verifyBetween } from "./verify-between.ts";
 
 /**
- * What is wrong in a root, in a stable order: the root, stores that cannot be opened, then each store. Throws
+ * What is wrong in a root, in a stable order: the root, stores that cannot be opened, each store, then what they show
+ * together. Throws
  * `storage/not-a-root`.
  */
 export async function* verifyRoot(
@@ -20,8 +23,13 @@ export async function* verifyRoot(
   const { findings } = await detectRoot(root, signal === undefined ? {} : { signal });
   yield* findings;
   yield* stores.findings;
-  for (const { backend } of stores.all) {
+  const damaged = new Set<BackendKind>();
+  for (const { kind, backend } of stores.all) {
     throwIfAborted(signal);
-    yield* backend.verify(options);
+    for await (const finding of backend.verify(options)) {
+      if (isDamage(finding)) damaged.add(kind);
+      yield finding;
+    }
   }
+  yield* verifyBetween(stores, { ...options, damaged });
 }
