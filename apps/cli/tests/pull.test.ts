@@ -9,6 +9,8 @@ import { join } from "node:path";
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
+import { schemaOf, violations } from "./schema.ts";
+
 const MAIN = join(import.meta.dirname, "../src/main.ts");
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 
@@ -100,6 +102,19 @@ describe.skipIf(process.getuid?.() !== 0)("pull (needs root)", () => {
     const first = await run(...pull);
     expect([first.code, first.err]).toEqual([0, ""]);
     expect(JSON.parse(first.out)).toMatchObject({ name: `${domain}/os:1`, manifest: digest });
+    const schema = schemaOf("pull");
+    expect(violations(schema, JSON.parse(first.out), "report", schema)).toEqual([]);
+    expect(violations(schema, { name: "x" }, "report", schema)).not.toEqual([]);
+    const copy = await run(
+      "--root",
+      "root",
+      "export",
+      "--json",
+      `${domain}/os:1`,
+      `oci:${join(base, "copy")}:1`,
+    );
+    const exported = schemaOf("export");
+    expect([copy.err, violations(exported, JSON.parse(copy.out), "report", exported)]).toEqual(["", []]);
     const { code, out } = await run("--root", "root", "images", "--json");
     expect(code).toBe(0);
     const { images } = JSON.parse(out) as {
@@ -161,6 +176,8 @@ describe.skipIf(process.getuid?.() !== 0)("pull (needs root)", () => {
     const image = `docker://${domain}/os:1`;
     const size = [...blobs.values()].find((bytes) => bytes.includes("ustar"))?.length ?? 0;
     const planned = JSON.parse((await run(...common, "--dry-run", "--json", image)).out) as object;
+    const schema = schemaOf("pull");
+    expect(violations(schema, planned, "report", schema)).toEqual([]);
     // The layer is a plain tar, so what is written at most is known too.
     expect(planned).toMatchObject({
       manifest: digest,

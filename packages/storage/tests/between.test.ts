@@ -141,9 +141,10 @@ describe.skipIf(lab.missing({ root: true }) !== undefined)("findings between sto
     "a content that has changed in %s is told from the one that has not",
     async (store) => {
       const below = store === "composefs" ? "composefs/objects" : "ostree/bootc/storage/overlay";
-      const [victim = ""] = readdirSync(at(below), { recursive: true, encoding: "utf8" })
+      const victim = readdirSync(at(below), { recursive: true, encoding: "utf8" })
         .map((name) => at(join(below, name)))
-        .filter((name) => statSync(name).isFile() && statSync(name).size === 300_000);
+        .find((name) => statSync(name).isFile() && statSync(name).size === 300_000);
+      if (victim === undefined) throw new Error("no such file");
       const bytes = readFileSync(victim);
       bytes[1000] = 0;
       writeFileSync(victim, bytes);

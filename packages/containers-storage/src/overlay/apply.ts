@@ -122,7 +122,6 @@ class Applier {
   #batch: Batch = emptyBatch();
   readonly #ready: Batch[] = [];
   #file: OpenFile | undefined;
-  #clone: CloneFrom | undefined;
   #running: Promise<void> = Promise.resolve();
   /** Memory of batches that are done with. */
   readonly #spare: Uint8Array<ArrayBuffer>[] = [];
@@ -147,14 +146,16 @@ class Applier {
     const { content } = segment;
     const { file, size } = content;
     const wanted = file !== undefined && this.#options.clone !== "never" && size >= CLONE_FROM;
-    this.#clone = wanted ? { dir: file.dir.fd, name: file.name, size } : undefined;
+    // Its header came before it, in a segment of its own.
+    const open = this.#file;
+    if (wanted && open?.size === size && open.offset === 0)
+      open.clone = { dir: file.dir.fd, name: file.name, size };
     let read = 0;
     for await (const bytes of content.read()) {
       read += bytes.length;
       if (read > size) break;
       await this.push(bytes);
     }
-    this.#clone = undefined;
     if (read !== size) {
       throw containersStorageErrors.error(
         "layer-content-mismatch",
@@ -242,8 +243,8 @@ class Applier {
     }
     const slot = this.#split.file(entry.name, entry.storedSize);
     if (apply?.kind === "file") {
-      const clone = this.#clone?.size === entry.storedSize ? this.#clone : undefined;
-      this.#file = { entry: apply, slot, size: entry.storedSize, offset: 0, at: this.#batch.fill, clone };
+      const { storedSize: size } = entry;
+      this.#file = { entry: apply, slot, size, offset: 0, at: this.#batch.fill, clone: undefined };
     } else if (entry.storedSize > 0) {
       // A whiteout with content: it is in the tar, and nowhere in the layer's directory, so it could not be given back.
       throw containersStorageErrors.error(
@@ -345,7 +346,7 @@ interface OpenFile {
   readonly entry: Extract<ApplyEntry, { kind: "file" }>;
   readonly slot: TarSplitFileSlot;
   readonly size: number;
-  readonly clone: CloneFrom | undefined;
+  clone: CloneFrom | undefined;
   /** Where in the file the piece in the batch begins, and where in the batch. */
   offset: number;
   at: number;

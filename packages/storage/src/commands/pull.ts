@@ -92,9 +92,17 @@ export function registerPull(parent: Command, context: CommandContext): void {
       } finally {
         view?.end();
       }
-      output.value({ name, ...result });
+      output.value({ name, ...documentOf(result) });
       if (!output.json) printResult(output, name, result);
     });
+}
+
+/** The result as JSON has it, which knows no maps. */
+function documentOf(result: PullResult): object {
+  const { ostree } = result;
+  return ostree === undefined
+    ? result
+    : { ...result, ostree: { ...ostree, dropped: Object.fromEntries(ostree.dropped) } };
 }
 
 async function planOf(

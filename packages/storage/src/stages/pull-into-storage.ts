@@ -1,6 +1,6 @@
-import type { Image } from "@bootc-store/backend";
+import { type ContentTally, type Image, type ImageWriteOptions, TallyBuilder } from "@bootc-store/backend";
 import type { ContainersStorage } from "@bootc-store/containers-storage";
-import type { ContentTally, ImageWriteOptions } from "@bootc-store/backend";
+import { equalDigests, isStoreError } from "@bootc-store/core";
 import { type ImageTransportSource, readImage, type ReadImageOptions } from "@bootc-store/oci";
 
 export interface StorageStageResult {
@@ -33,12 +33,14 @@ export async function imageOfSource(
   };
 }
 
-/** Stage 1: any image into containers-storage. */
+/** Stage 1: any image into containers-storage. What the store has just so is left untouched. */
 export async function pullIntoStorage(
   image: Image,
   storage: ContainersStorage,
   options: ImageWriteOptions = {},
 ): Promise<StorageStageResult> {
+  const there = await presentImage(image, storage, options);
+  if (there !== undefined) return there;
   const written = await storage.writeImage(image, options);
   const fresh = written.layers.filter(({ created }) => created).length;
   return {
@@ -47,4 +49,34 @@ export async function pullIntoStorage(
     layers: { present: written.layers.length - fresh, written: fresh },
     content: written.content,
   };
+}
+
+/** The image, where the store has it with this manifest, all of its layers and all of these names. */
+async function presentImage(
+  image: Image,
+  storage: ContainersStorage,
+  { names = [], ...options }: ImageWriteOptions,
+): Promise<StorageStageResult | undefined> {
+  const id = image.config.digest.hex;
+  const record = await storage.findImage(id, options);
+  if (record === undefined || names.some((name) => !record.names.includes(name))) return undefined;
+  try {
+    await using stored = await storage.openImage(id, options);
+    if (stored === undefined || !equalDigests(stored.manifest.digest, image.manifest.digest))
+      return undefined;
+    const chain = await storage.chain(record.layer, options);
+    if (
+      chain.length !== image.layers.length ||
+      chain.some(({ record: { flags } }) => flags["incomplete"] === true)
+    )
+      return undefined;
+    const tally = new TallyBuilder();
+    for (const layer of chain) tally.add("reused", layer.record.diffSize ?? 0);
+    const content = tally.tally();
+    return { id, created: false, layers: { present: chain.length, written: 0 }, content };
+  } catch (error) {
+    // What cannot be read of it is written again.
+    if (!isStoreError(error) || error.kind === "bug" || error.kind === "cancelled") throw error;
+    return undefined;
+  }
 }

@@ -1,0 +1,161 @@
+/* oxlint-disable typescript/await-thenable -- the linter does not know of async disposal in test files */
+// The same image once more changes nothing, and a new version of one layer among twenty writes only what is new.
+import { lstatSync, mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+
+import type { Image } from "@bootc-store/backend";
+import { utf8 } from "@bootc-store/core";
+import { buildOciLayout, openLab } from "@bootc-store/lab";
+import { createPool, Dir } from "@bootc-store/linux";
+import { openImageSource, parseImageReference } from "@bootc-store/oci";
+import { buildImage } from "@bootc-store/testkit";
+import { afterAll, describe, expect, test } from "vitest";
+
+import { imageOfSource, PhysicalStores, pull, type PullResult } from "../src/index.ts";
+import { askPeers } from "./root.ts";
+
+const lab = openLab();
+const pool = createPool({ size: 2 });
+afterAll(async () => {
+  lab.close();
+  await pool[Symbol.asyncDispose]();
+});
+
+/** Everything below a directory with all that a program may have changed of it, times of change included. */
+function listing(top: string): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const name of ["", ...readdirSync(top, { recursive: true, encoding: "utf8" })]) {
+    const { mode, uid, gid, size, ino, nlink, mtimeNs, ctimeNs } = lstatSync(join(top, name), {
+      bigint: true,
+    });
+    found.set(name, [mode, uid, gid, size, ino, nlink, mtimeNs, ctimeNs].join(" "));
+  }
+  return found;
+}
+
+const LAYERS = 20;
+const TIME = { sec: 1_700_000_000, nsec: 0 };
+
+/** The layer with that number is another one; each holds ten files of its own. */
+async function twentyLayers(changed?: number): Promise<Image> {
+  const directory = (name: string) => ({
+    entry: { type: "directory" as const, name: utf8(name), mtime: TIME },
+  });
+  const layers = Array.from({ length: LAYERS }, (_, layer) => [
+    directory("usr/"),
+    directory("usr/lib/"),
+    directory(`usr/lib/part-${layer}/`),
+    ...Array.from({ length: 10 }, (__, index) => {
+      const bytes = Buffer.alloc(200_000 + index, `${layer === changed ? "new" : "old"} ${layer} ${index} `);
+      const name = utf8(`usr/lib/part-${layer}/file-${index}`);
+      return { entry: { type: "file" as const, name, size: bytes.length, mtime: TIME }, content: bytes };
+    }),
+  ]);
+  return await buildImage({ layers, created: "2024-02-03T04:05:06Z" });
+}
+
+async function pullInto(path: string, image: Image, reference: string): Promise<PullResult> {
+  for (const name of ["root/ostree", "run"]) mkdirSync(join(path, name), { recursive: true });
+  using root = Dir.openHost(utf8(join(path, "root")));
+  using run = Dir.openHost(utf8(join(path, "run")));
+  await using stores = new PhysicalStores(root, run, { pool });
+  return await pull(stores, {
+    image,
+    reference: parseImageReference(reference),
+    name: "localhost/os:1",
+    bootable: false,
+  });
+}
+
+/** Bytes in use, when all that is on its way has arrived. */
+function used(path: string): number {
+  using dir = Dir.openHost(utf8(path));
+  dir.syncFileSystem();
+  const { blocks, blocksFree, blockSize } = dir.info();
+  return (blocks - blocksFree) * blockSize;
+}
+
+describe.skipIf(lab.missing({ root: true }) !== undefined)("a second pull (needs root)", () => {
+  test("of the same image changes nothing, of a new version it writes what is new", async () => {
+    await using fs = await lab.filesystem("xfs");
+    const root = join(fs.path, "root");
+    await pullInto(fs.path, await twentyLayers(), "oci:/images/os:1");
+    const first = listing(root);
+    const again = await pullInto(fs.path, await twentyLayers(), "oci:/images/os:1");
+    expect(listing(root)).toEqual(first);
+    expect(again).toMatchObject({
+      containersStorage: { created: false },
+      composefs: { created: false },
+      ostree: { created: false },
+    });
+
+    const before = used(fs.path);
+    const next = await pullInto(fs.path, await twentyLayers(7), "oci:/images/os:1");
+    const grown = used(fs.path) - before;
+    // containers-storage names a layer by all that lie below it, so those above the new one are other layers there, which
+    // are clones of what they were (of files that are small it copies the bytes).
+    expect(next.containersStorage).toMatchObject({
+      layers: { present: 7, written: 13 },
+      content: { copied: { files: 10 }, cloned: { files: 120 } },
+    });
+    expect(next.composefs?.layers).toEqual({ present: 19, written: 1 });
+    expect(next.ostree?.layers).toEqual({ present: 19, written: 1 });
+    const second = listing(root);
+    const fresh = [...second.keys()].filter((name) => !first.has(name));
+    const objects = fresh.filter((name) => /^composefs\/objects\/..\/./.test(name));
+    // Ten contents; the streams of the layer, the configuration and the manifest, each of the latter twice; the image.
+    expect(objects.length).toBeGreaterThanOrEqual(14);
+    expect(objects.length).toBeLessThanOrEqual(16);
+    const files = fresh.filter((name) => name.endsWith(".file"));
+    expect(files).toHaveLength(10);
+    const sizes = (names: readonly string[]): number =>
+      names.reduce((sum, name) => sum + lstatSync(join(root, name)).size, 0);
+    const content = 10 * 200_000 + 45;
+    expect(sizes(files)).toBe(content);
+    expect(sizes(objects)).toBeLessThan(content + 200_000);
+    // Nothing that was there has become another file, but for indexes and what leads to the new image.
+    const changed = [...first].filter(
+      ([name, was]) => second.has(name) && inodeOf(second.get(name)) !== inodeOf(was),
+    );
+    expect(changed.every(([name]) => INDEXES.test(name))).toBe(true);
+    await askPeers(lab, fs.path);
+    // The contents once, what says where they are, and a page for each new directory and file that is small.
+    expect(grown).toBeGreaterThan(content);
+    expect(grown).toBeLessThan(content * 4);
+    console.log(
+      `a layer of ${content} bytes: ${objects.length} objects, ${files.length} files, ${grown} bytes`,
+    );
+  }, 120_000);
+
+  test.skipIf(process.env["BOOTC_STORE_LONG"] !== "1")(
+    "of an image of 1 GB takes less than two seconds and changes nothing (BOOTC_STORE_LONG=1)",
+    async () => {
+      const { reference } = await buildOciLayout("os", lab, {});
+      await using fs = await lab.filesystem("xfs", { size: 8 * 2 ** 30 });
+      using host = Dir.openHost(utf8("/"));
+      const from = parseImageReference(reference);
+      const open = async (): Promise<Image> =>
+        await imageOfSource(await openImageSource(from, { host: { root: host } }));
+      {
+        await using image = await open();
+        await pullInto(fs.path, image, reference);
+      }
+      const first = listing(join(fs.path, "root"));
+      const begun = performance.now();
+      await using image = await open();
+      await pullInto(fs.path, image, reference);
+      const took = performance.now() - begun;
+      expect(listing(join(fs.path, "root"))).toEqual(first);
+      expect(took).toBeLessThan(2000);
+      console.log(`again in ${Math.round(took)} ms`);
+    },
+    600_000,
+  );
+});
+
+const INDEXES =
+  /(?:(?:layers|images|containers)\.(?:json|lock)|refs\/heads\/.*|streams\/.*|images\/.*|\.lock|defaultNetworkBackend)$/;
+
+function inodeOf(listed: string | undefined): string {
+  return listed?.split(" ").slice(4, 5).join() ?? "";
+}
