@@ -7,6 +7,7 @@ import { composefsComparisons } from "../bench/composefs.ts";
 import { containersStorageComparisons } from "../bench/containers-storage.ts";
 import { inputNames, openInput } from "../bench/inputs.ts";
 import { layerComparisons } from "../bench/layers.ts";
+import { mainJobComparisons } from "../bench/main-job.ts";
 import { ostreeComparisons } from "../bench/ostree.ts";
 import { cacheOption, log, print } from "./options.ts";
 
@@ -80,6 +81,7 @@ export function benchCommand() {
                   ...(await composefsComparisons(lab, tree, scratch.path, log)),
                   ...ostreeComparisons(lab, tree, scratch.path),
                   ...(await containersStorageComparisons(lab, tree, scratch.path, log)),
+                  ...(await mainJobComparisons(lab, tree, log)),
                 ];
           for (const comparison of list.filter((each) => each.name.includes(only)))
             results.push(await compare({ ...comparison, rounds: count }, log));
