@@ -37,6 +37,7 @@ export const pullLocalCommand = command({
       ...(options.remote === undefined ? {} : { remote: options.remote }),
       ...(options.depth === undefined ? {} : { depth: options.depth }),
       ...(options["disable-fsync"] ? { fsync: false } : {}),
+      ...(options["per-object-fsync"] ? { perObjectFsync: true } : {}),
       commitMetadataOnly: options["commit-metadata-only"],
       untrusted: options.untrusted,
       bareUserOnlyFiles: options["bareuseronly-files"],

@@ -56,6 +56,7 @@ export const pull = command({
       ...(options.mirror ? {} : { remote: name }),
       ...(options.depth === undefined ? {} : { depth: options.depth }),
       ...(options["disable-fsync"] ? { fsync: false } : {}),
+      ...(options["per-object-fsync"] ? { perObjectFsync: true } : {}),
       commitMetadataOnly: options["commit-metadata-only"],
       // Remotes are not believed, unlike a place that was named.
       untrusted: true,

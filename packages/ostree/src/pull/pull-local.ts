@@ -29,6 +29,8 @@ export interface PullLocalOptions {
   /** False does not look whether a commit says that it belongs to the ref. */
   readonly verifyBindings?: boolean;
   readonly fsync?: boolean;
+  /** Sync each object by itself. Default: the config's. */
+  readonly perObjectFsync?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -76,11 +78,12 @@ class LocalPull {
   }
 
   async run(): Promise<PullLocalResult> {
-    const { remote, signal, fsync } = this.#options;
+    const { remote, signal, fsync, perObjectFsync } = this.#options;
     const refs = this.#wanted();
     await using transaction = await this.#into.begin({
       ...(signal === undefined ? {} : { signal }),
       ...(fsync === undefined ? {} : { fsync }),
+      ...(perObjectFsync === undefined ? {} : { perObjectFsync }),
     });
     try {
       for (const [ref, commit] of refs) {
