@@ -1,5 +1,7 @@
 import { hash } from "node:crypto";
-import { type VerityParams, VERITY_ALGORITHMS } from "./params.ts";
+import { addressOf } from "../../ffi.ts";
+import { blockGroups, GROUP } from "./block-group.ts";
+import { DEFAULT_BLOCK_SIZE, type VerityParams, VERITY_ALGORITHMS } from "./params.ts";
 
 interface Level {
   readonly block: Buffer;
@@ -21,6 +23,8 @@ export class MerkleHasher {
   /** The salt padded to the hash function's block, before room for a block; absent without salt. */
   readonly #salted: Buffer | undefined;
   readonly #saltSize: number;
+  /** Whether it is what {@link blockGroups} can do. */
+  readonly #grouped: boolean;
   readonly #levels: Level[] = [];
   readonly #partial: Buffer;
   #partialSize = 0;
@@ -30,6 +34,8 @@ export class MerkleHasher {
     const { size, hashBlock } = VERITY_ALGORITHMS[params.algorithm];
     this.#algorithm = params.algorithm;
     this.#blockSize = params.blockSize;
+    this.#grouped =
+      params.algorithm === "sha256" && params.blockSize === DEFAULT_BLOCK_SIZE && params.salt.length === 0;
     this.#hashSize = size;
     this.#partial = Buffer.alloc(params.blockSize);
     this.#saltSize = params.salt.length === 0 ? 0 : hashBlock;
@@ -56,6 +62,7 @@ export class MerkleHasher {
       this.#add(0, this.#hash(this.#partial));
       this.#partialSize = 0;
     }
+    at = this.#addGroups(data, at);
     for (; at + blockSize <= data.length; at += blockSize) {
       this.#add(0, this.#hash(data.subarray(at, at + blockSize)));
     }
@@ -80,8 +87,32 @@ export class MerkleHasher {
     }
   }
 
+  /** Takes whole groups of blocks, where they can be hashed at once. Returns where the rest begins. */
+  #addGroups(data: Uint8Array, start: number): number {
+    const step = GROUP * DEFAULT_BLOCK_SIZE;
+    if (!this.#grouped || start + step > data.length) return start;
+    const groups = blockGroups(data.length - start);
+    const level = this.#level(0);
+    const size = GROUP * this.#hashSize;
+    // What came in pieces before may have left it where a group does not fit.
+    if (groups === undefined || level.filled % size !== 0) return start;
+    const address = Number(addressOf(data));
+    let at = start;
+    for (; at + step <= data.length; at += step) {
+      groups.hash(address + at, GROUP, level.block, level.filled);
+      level.filled += size;
+      level.count += GROUP;
+      if (level.filled === this.#blockSize) this.#flush(0, level);
+    }
+    return at;
+  }
+
+  #level(index: number): Level {
+    return (this.#levels[index] ??= { block: Buffer.alloc(this.#blockSize), filled: 0, count: 0 });
+  }
+
   #add(index: number, digest: string): void {
-    const level = (this.#levels[index] ??= { block: Buffer.alloc(this.#blockSize), filled: 0, count: 0 });
+    const level = this.#level(index);
     level.block.write(digest, level.filled, "latin1");
     level.filled += this.#hashSize;
     level.count++;
