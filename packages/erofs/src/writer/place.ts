@@ -75,10 +75,18 @@ export function placeInodes(
 function leastTime(inodes: readonly Inode[], rules: WriterRules): { sec: bigint; nsec: number } {
   const key = (sec: bigint): bigint => (rules.signedTimes ? sec : BigInt.asUintN(64, sec));
   let least: { sec: bigint; nsec: number } | undefined;
+  let leastKey = 0n;
   for (const { node } of inodes) {
-    const { sec, nsec } = node.mtime;
-    if (least === undefined || key(sec) < key(least.sec) || (sec === least.sec && nsec < least.nsec))
-      least = { sec, nsec };
+    const { mtime } = node;
+    const { sec, nsec } = mtime;
+    if (least !== undefined && sec === least.sec) {
+      if (nsec < least.nsec) least = mtime;
+      continue;
+    }
+    const own = key(sec);
+    if (least !== undefined && own >= leastKey) continue;
+    least = mtime;
+    leastKey = own;
   }
   return least ?? { sec: 0n, nsec: 0 };
 }

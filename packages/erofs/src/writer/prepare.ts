@@ -50,20 +50,17 @@ const METACOPY_SHA512 = byteString(Uint8Array.of(0, 68, 0, 2));
 
 /** The inodes of an image in their order. Throws `erofs/value-unsupported`. */
 export function prepareInodes(root: ImageDirectory, rules: WriterRules, version: 0 | 1 | 2): Inode[] {
-  const drafts = new Map<ImageNode, Draft>();
-  const places: Place[] = [];
-  const order = version === 2 ? depthFirst(root, places) : breadthFirst(root, places);
-  for (const [index, node] of order.entries()) drafts.set(node, draftOf(node, index, version));
-  if (version !== 2) escapeForOverlay(root, places, drafts, rules, version);
-  const inodes = order.map((node) => drafts.get(node) as Draft);
-  for (const { node, parent, children } of places) {
-    const inode = drafts.get(node) as Draft;
-    inode.entries = entriesOf(inode, drafts.get(parent) as Draft, children, drafts);
-  }
+  const order = new Order(root, version);
+  if (version === 2) depthFirst(root, order);
+  else breadthFirst(root, order);
+  if (version !== 2) escapeForOverlay(root, order.places, rules, version);
+  for (const place of order.places) place.self.entries = order.entriesOf(place);
   if (version !== 2) {
-    for (const { xattrs } of inodes) if (xattrs.length > 1) xattrs.sort((a, b) => compareText(a[0], b[0]));
+    for (const { xattrs } of order.inodes) {
+      if (xattrs.length > 1) xattrs.sort((a, b) => compareText(a[0], b[0]));
+    }
   }
-  return inodes;
+  return order.inodes;
 }
 
 /** Whether any whiteout has its own place in the tree, by which C raises the version. */
@@ -80,52 +77,117 @@ export function hasWhiteout(root: ImageDirectory): boolean {
 
 interface Place {
   readonly node: ImageDirectory;
-  readonly parent: ImageDirectory;
+  readonly self: Draft;
+  readonly parent: Draft;
   /** In byte order; of the root with the stubs. */
   readonly children: readonly Named[];
+  /** Their inodes; nothing for a name whose inode has its place elsewhere. */
+  readonly inodes: (Draft | undefined)[];
+}
+
+/** Inodes as they get their places. Few have several names, so only those are looked up by what they are. */
+class Order {
+  readonly inodes: Draft[] = [];
+  readonly places: Place[] = [];
+  readonly #version: 0 | 1 | 2;
+  /** Inodes of which some name is an alias, and their drafts once they have one. */
+  readonly #shared: Map<ImageNode, Draft | undefined>;
+
+  constructor(root: ImageDirectory, version: 0 | 1 | 2) {
+    this.#version = version;
+    this.#shared = aliased(root);
+  }
+
+  add(node: ImageNode): Draft {
+    const draft = draftOf(node, this.inodes.length, this.#version);
+    this.inodes.push(draft);
+    if (this.#shared.size > 0 && this.#shared.has(node)) this.#shared.set(node, draft);
+    return draft;
+  }
+
+  open(node: ImageDirectory, self: Draft, parent: Draft, children: readonly Named[]): Place {
+    const place: Place = { node, self, parent, children, inodes: [] };
+    this.places.push(place);
+    return place;
+  }
+
+  /** The draft of an inode that has several names. */
+  known(node: ImageNode): Draft | undefined {
+    return this.#shared.size === 0 ? undefined : this.#shared.get(node);
+  }
+
+  entriesOf({ self, parent, children, inodes }: Place): Entry[] {
+    const entries: Entry[] = [
+      { name: DOT, inode: self },
+      { name: DOTS, inode: parent },
+    ];
+    for (let at = 0; at < children.length; at++) {
+      const [name, { node }] = children[at] as Named;
+      const inode = inodes[at] ?? this.known(node);
+      if (inode === undefined) {
+        throw erofsErrors.error(
+          "value-unsupported",
+          "a name stands for an inode that has no place of its own",
+        );
+      }
+      entries.push({ name, inode });
+    }
+    const first = entries[2];
+    // Few names come before the dots.
+    return first === undefined || first.name > DOTS
+      ? entries
+      : entries.sort((a, b) => compareText(a.name, b.name));
+  }
+}
+
+const DOT = utf8(".");
+const DOTS = utf8("..");
+
+function aliased(root: ImageDirectory): Map<ImageNode, undefined> {
+  const found = new Map<ImageNode, undefined>();
+  const stack = [root];
+  for (let directory = stack.pop(); directory !== undefined; directory = stack.pop()) {
+    for (const { node, alias } of directory.children.values()) {
+      if (alias) found.set(node, undefined);
+      else if (isDirectory(node)) stack.push(node);
+    }
+  }
+  return found;
 }
 
 /** All of one depth before what is deeper; inodes in the place of the name that is no alias. */
-function breadthFirst(root: ImageDirectory, places: Place[]): ImageNode[] {
-  const order: ImageNode[] = [root];
-  const queue: { readonly node: ImageDirectory; readonly parent: ImageDirectory }[] = [
-    { node: root, parent: root },
+function breadthFirst(root: ImageDirectory, order: Order): void {
+  const top = order.add(root);
+  const queue: { readonly node: ImageDirectory; readonly self: Draft; readonly parent: Draft }[] = [
+    { node: root, self: top, parent: top },
   ];
-  for (const { node, parent } of queue) {
+  for (const { node, self, parent } of queue) {
     const children = node === root ? withStubs(root) : sortedChildren(node);
-    places.push({ node, parent, children });
+    const { inodes } = order.open(node, self, parent, children);
     for (const [, { node: child, alias }] of children) {
-      if (alias) continue;
-      order.push(child);
-      if (isDirectory(child)) queue.push({ node: child, parent: node });
+      const inode = alias ? undefined : order.add(child);
+      inodes.push(inode);
+      if (inode !== undefined && isDirectory(child)) queue.push({ node: child, self: inode, parent: self });
     }
   }
-  return order;
 }
 
 /** A directory, then what it holds in byte order, each subdirectory fully before the next name. */
-function depthFirst(root: ImageDirectory, places: Place[]): ImageNode[] {
-  const order: ImageNode[] = [root];
-  const seen = new Set<ImageNode>();
-  const open = (node: ImageDirectory, parent: ImageDirectory) => {
-    const children = sortedChildren(node);
-    places.push({ node, parent, children });
-    return { node, rest: children.values() };
-  };
-  const stack = [open(root, root)];
-  for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-    const next = top.rest.next();
-    if (next.done === true) {
+function depthFirst(root: ImageDirectory, order: Order): void {
+  const open = (node: ImageDirectory, self: Draft, parent: Draft): Place =>
+    order.open(node, self, parent, sortedChildren(node));
+  const top = order.add(root);
+  const stack = [open(root, top, top)];
+  for (let place = stack.at(-1); place !== undefined; place = stack.at(-1)) {
+    const child = place.children[place.inodes.length]?.[1].node;
+    if (child === undefined) {
       stack.pop();
       continue;
     }
-    const child = next.value[1].node;
-    if (seen.has(child)) continue;
-    seen.add(child);
-    order.push(child);
-    if (isDirectory(child)) stack.push(open(child, top.node));
+    const inode = order.known(child) ?? order.add(child);
+    place.inodes.push(inode);
+    if (isDirectory(child)) stack.push(open(child, inode, place.self));
   }
-  return order;
 }
 
 /** The names of all objects' directories as whiteouts, where the root has no such name itself. */
@@ -180,19 +242,18 @@ function metacopy(digest: Uint8Array): ByteString {
 function escapeForOverlay(
   root: ImageDirectory,
   places: readonly Place[],
-  drafts: ReadonlyMap<ImageNode, Draft>,
   rules: WriterRules,
   version: 0 | 1,
 ): void {
-  for (const { node, children } of places) {
+  for (const { node, self, children, inodes } of places) {
     let found = false;
-    for (const [name, { node: child, alias }] of children) {
-      if (alias || !isWhiteout(child) || STUB in child) continue;
+    for (const [at, [name, { node: child }]] of children.entries()) {
+      const draft = inodes[at];
+      if (draft === undefined || !isWhiteout(child) || STUB in child) continue;
       if (rules.recognisesStubs && node === root && looksLikeStub(name, child, root)) continue;
       if (!rules.hardlinkedWhiteouts && child.nlink > 1) {
         throw erofsErrors.error("value-unsupported", "a whiteout has more than one name");
       }
-      const draft = drafts.get(child) as Draft;
       draft.mode = S_IFREG | (child.mode & 0o7777);
       draft.escaped = true;
       put(draft, "trusted.overlay.overlay.whiteout", "", rules);
@@ -200,14 +261,14 @@ function escapeForOverlay(
       found = true;
     }
     if (!found) continue;
-    const draft = drafts.get(node) as Draft;
-    put(draft, "trusted.overlay.overlay.whiteouts", "", rules);
-    put(draft, "user.overlay.whiteouts", "", rules);
+    put(self, "trusted.overlay.overlay.whiteouts", "", rules);
+    put(self, "user.overlay.whiteouts", "", rules);
     if (version === 0) continue;
-    put(draft, "trusted.overlay.overlay.opaque", "x", rules);
-    put(draft, "user.overlay.opaque", "x", rules);
+    put(self, "trusted.overlay.overlay.opaque", "x", rules);
+    put(self, "user.overlay.opaque", "x", rules);
   }
-  put(drafts.get(root) as Draft, "trusted.overlay.opaque", "y", rules);
+  const top = places[0]?.self;
+  if (top !== undefined) put(top, "trusted.overlay.opaque", "y", rules);
 }
 
 function put(draft: Draft, name: string, value: string, rules: WriterRules): void {
@@ -230,26 +291,6 @@ function looksLikeStub(name: ByteString, node: ImageNode, root: ImageDirectory):
     node.xattrs.length === wanted.length &&
     node.xattrs.every((pair, at) => pair[0] === wanted[at]?.[0] && pair[1] === wanted[at]?.[1])
   );
-}
-
-function entriesOf(
-  self: Inode,
-  parent: Inode,
-  children: readonly Named[],
-  drafts: ReadonlyMap<ImageNode, Draft>,
-): Entry[] {
-  const entries: Entry[] = [
-    { name: utf8("."), inode: self },
-    { name: utf8(".."), inode: parent },
-  ];
-  for (const [name, { node }] of children) {
-    const inode = drafts.get(node);
-    if (inode === undefined) {
-      throw erofsErrors.error("value-unsupported", "a name stands for an inode that has no place of its own");
-    }
-    entries.push({ name, inode });
-  }
-  return entries.sort((a, b) => compareText(a.name, b.name));
 }
 
 /** The link count that is written: of directories it follows from what they hold. */

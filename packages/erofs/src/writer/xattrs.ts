@@ -42,24 +42,24 @@ export class XattrTable {
   readonly #areas: readonly XattrArea[];
 
   constructor(inodes: readonly Inode[], rules: WriterRules, version: 0 | 1 | 2) {
-    const known = new Map<ByteString, Map<ByteString, Encoded>>();
+    const known = new Map<ByteString, KnownName>();
     const encodedOf = ([name, value]: XattrPair): Encoded => {
-      let values = known.get(name);
-      if (values === undefined) {
-        values = new Map();
-        known.set(name, values);
+      let of = known.get(name);
+      if (of === undefined) {
+        of = knownName(name, version);
+        known.set(name, of);
       }
-      let encoded = values.get(value);
+      let encoded = of.values.get(value);
       if (encoded === undefined) {
-        encoded = encode(name, value, version);
-        values.set(value, encoded);
+        encoded = encode(name, value, of);
+        of.values.set(value, encoded);
       }
       encoded.uses++;
       return encoded;
     };
     const lists = inodes.map((inode) => inode.xattrs.map(encodedOf));
     const shared: Encoded[] = [];
-    for (const values of known.values()) {
+    for (const { values } of known.values()) {
       for (const encoded of values.values()) if (encoded.uses > 1) shared.push(encoded);
     }
     this.shared = shared.sort(version === 2 ? byPrefix : byNameDescending);
@@ -98,10 +98,21 @@ function areaOf(list: readonly Encoded[], rules: WriterRules): XattrArea {
   return { shared, inline, size, filter: filter >>> 0 };
 }
 
-function encode(name: ByteString, value: ByteString, version: 0 | 1 | 2): Encoded {
+/** What all attributes of a name have in common, and they by their values. */
+interface KnownName {
+  readonly index: number;
+  readonly suffix: string;
+  readonly filterBit: number;
+  readonly values: Map<ByteString, Encoded>;
+}
+
+function knownName(name: ByteString, version: 0 | 1 | 2): KnownName {
   const [index, suffix] = splitXattrName(name, version);
+  return { index, suffix, filterBit: xxh32(suffix, FILTER_SEED + index) & 31, values: new Map() };
+}
+
+function encode(name: ByteString, value: ByteString, { index, suffix, filterBit }: KnownName): Encoded {
   const size = roundUp(4 + suffix.length + value.length, 4);
-  const filterBit = xxh32(suffix, FILTER_SEED + index) & 31;
   return { index, suffix, name, value, size, filterBit, uses: 0, offset: undefined };
 }
 
