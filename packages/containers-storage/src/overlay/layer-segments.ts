@@ -25,12 +25,14 @@ export async function* layerSegments(
   diff: Dir,
   signal?: AbortSignal,
 ): AsyncGenerator<LayerSegment> {
+  using sizes = new Sizes(diff);
   for await (const record of parseTarSplit(gunzipped(split, signal))) {
     throwIfAborted(signal);
     if (record.type === "segment") {
       yield { kind: "inline", bytes: record.bytes };
     } else if (record.crc64 !== undefined) {
-      yield { kind: "content", content: contentOf(diff, cleanPath(record.name), record.size, record.crc64) };
+      const path = cleanPath(record.name);
+      yield { kind: "content", content: contentOf(diff, path, record.size, record.crc64, sizes.of(path)) };
     }
   }
 }
@@ -40,8 +42,8 @@ function contentOf(
   path: ByteString,
   size: number,
   crc64: Uint8Array,
+  found: number | undefined,
 ): Extract<LayerSegment, { kind: "content" }>["content"] {
-  const found = statStrict(diff, path);
   return {
     size,
     // With a link on the way it can be read, as in a chroot, but there is no plain place to name.
@@ -68,14 +70,39 @@ function contentOf(
   };
 }
 
-/** Size of a regular file that is reached without following a link. */
-function statStrict(diff: Dir, path: ByteString): number | undefined {
-  try {
-    const found = diff.statOptional(path);
-    return found?.type === "regular" ? found.size : undefined;
-  } catch (error) {
-    if (isStoreError(error, "linux/path-symlink", "linux/not-a-directory")) return undefined;
-    throw error;
+/** Sizes of regular files that are reached without following a link. The directory of the last one stays open for the next. */
+class Sizes implements Disposable {
+  readonly #diff: Dir;
+  #parentPath = "";
+  #parent: Dir | undefined;
+
+  constructor(diff: Dir) {
+    this.#diff = diff;
+  }
+
+  of(path: ByteString): number | undefined {
+    try {
+      const slash = path.lastIndexOf("/");
+      const parent = slash < 0 ? this.#diff : this.#open(path.slice(0, slash) as ByteString);
+      const found = parent?.statOptional(path.slice(slash + 1) as ByteString);
+      return found?.type === "regular" ? found.size : undefined;
+    } catch (error) {
+      if (isStoreError(error, "linux/path-symlink", "linux/not-a-directory")) return undefined;
+      throw error;
+    }
+  }
+
+  #open(path: ByteString): Dir | undefined {
+    if (this.#parent !== undefined && this.#parentPath === path) return this.#parent;
+    this.#parent?.[Symbol.dispose]();
+    this.#parent = undefined;
+    this.#parent = this.#diff.openDirOptional(path);
+    this.#parentPath = path;
+    return this.#parent;
+  }
+
+  [Symbol.dispose](): void {
+    this.#parent?.[Symbol.dispose]();
   }
 }
 
