@@ -93,7 +93,7 @@ export function blockGroups(bytes: number): BlockGroups | undefined {
 export function loadBlockGroups(): BlockGroups | undefined {
   if (tried) return groups;
   tried = true;
-  if (process.arch !== "x64" || !/^3\./.test(process.versions.openssl)) return undefined;
+  if (process.arch !== "x64" || !process.versions.openssl.startsWith("3.")) return undefined;
   try {
     const made = new MultiBlock();
     if (givesTheSame(made)) groups = made;
