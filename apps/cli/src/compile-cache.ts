@@ -9,7 +9,10 @@ import { enableCompileCache } from "node:module";
 /** Never fails: without the directory a start is only slower. */
 export function keepCompiledCode(env: NodeJS.ProcessEnv = process.env): void {
   const directory = compileCacheDir(env, process.geteuid?.());
-  if (directory !== undefined) enableCompileCache(directory);
+  if (directory === undefined) return;
+  enableCompileCache(directory);
+  // Threads look there by themselves only where the environment says so. A place that was given stays.
+  env["NODE_COMPILE_CACHE"] ??= directory;
 }
 
 /** Where it is to be, made where it was missing; `undefined` if there is no such place. */
