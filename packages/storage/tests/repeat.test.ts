@@ -19,6 +19,7 @@ import {
   type PullResult,
   type StageName,
   STAGES,
+  verifyRoot,
 } from "../src/index.ts";
 import { askPeers, withRoot } from "./root.ts";
 
@@ -180,6 +181,13 @@ describe.skipIf(lab.missing({ root: true }) !== undefined)("a second pull (needs
       console.log(`again in ${Math.round(took)} ms`);
       expect(took).toBeLessThan(2000);
       expect(unshared(join(root, "composefs/objects"), join(root, "composefs/images"))).toEqual([]);
+      const found = await withRoot(
+        fs.path,
+        pool,
+        async (stores, dir) => await Array.fromAsync(verifyRoot(dir, stores)),
+        "read",
+      );
+      expect(found).toEqual([]);
       await askPeers(lab, fs.path);
     },
     900_000,

@@ -8,7 +8,7 @@
 //
 // Links between stores that lead nowhere are findings of `detectRoot`.
 
-import type { Content, Image, VerifyOptions } from "@bootc-store/backend";
+import type { Content, Image, Layer, VerifyOptions } from "@bootc-store/backend";
 import type { ComposefsBackend } from "@bootc-store/composefs";
 import type { ContainersStorage } from "@bootc-store/containers-storage";
 import {
@@ -23,7 +23,7 @@ import {
   toHex,
 } from "@bootc-store/core";
 import { type Dir, readExtents, VerityHasher } from "@bootc-store/linux";
-import { segmentItems } from "@bootc-store/oci";
+import { segmentItems, type TarItem } from "@bootc-store/oci";
 import {
   commitReader,
   listImages,
@@ -250,23 +250,28 @@ async function* differingLayer(
   const other = await composefs.openLayer(diffId, options);
   if (other === undefined) return;
   const layer = await image.openLayer(index, options);
-  const theirs = segmentItems(other.segments())[Symbol.asyncIterator]();
+  // What lies between the entries comes in pieces of any size, so that only entries can be paired.
+  const theirs = entriesOf(other);
   try {
-    let name = "";
-    for await (const item of segmentItems(layer.segments())) {
+    for await (const { entry, content: a } of entriesOf(layer)) {
       throwIfAborted(options.signal);
-      if (item.kind === "entry") name = item.entry.name;
       const next = await theirs.next();
-      if (next.done === true) return;
-      const pair = next.value;
-      if (item.kind !== "entry" || pair.kind !== "entry") continue;
-      const [a, b] = [item.content, pair.content];
+      // One tar, one order: with another one there is nothing to compare.
+      if (next.done === true || next.value.entry.name !== entry.name) return;
+      const b = next.value.content;
       if (a === undefined || b === undefined || (await sameContent(a, b))) continue;
-      yield await differingFile(id, name, printDigest(diffId), a, b, composefs, options);
+      yield await differingFile(id, entry.name, printDigest(diffId), a, b, composefs, options);
     }
   } finally {
-    await theirs.return?.(undefined);
+    await theirs.return(undefined);
   }
+}
+
+type TarEntryItem = Extract<TarItem<Dir>, { kind: "entry" }>;
+
+async function* entriesOf(layer: Layer): AsyncGenerator<TarEntryItem, undefined> {
+  for await (const item of segmentItems(layer.segments())) if (item.kind === "entry") yield item;
+  return undefined;
 }
 
 /** Of two files of one layer the one that is not what it should be: an object says by its name what that is. */
