@@ -74,9 +74,79 @@ export function nativeAvailable():
   }
 }
 
+/** Of the last call of this thread that failed. */
+let errno = 0;
+
 /** The errno of the call just made. Must be read before anything else is called. */
 export function lastErrno(): number {
-  return loaded === undefined ? 0 : loaded.koffi.errno();
+  return errno;
+}
+
+const EAGAIN = 11;
+const ETIMEDOUT = 110;
+
+/**
+ * Keeps the errno of a call that has failed. Says whether it may be another's: the engine takes locks of its own on this
+ * thread between the call and here, and waiting for one leaves EAGAIN or ETIMEDOUT (or nothing) in the place of ours. A call
+ * that failed has done nothing, so it is made once more; if it says the same again, it is its own.
+ */
+function isDoubtful(): boolean {
+  errno = (loaded as NonNullable<typeof loaded>).koffi.errno();
+  return errno === EAGAIN || errno === ETIMEDOUT || errno === 0;
+}
+
+/** Calls of one argument that are another thing when they are made again: they have an effect though they failed. */
+const ONCE: ReadonlySet<string> = new Set(["close", "fsync", "fdatasync", "syncfs"]);
+
+function once(call: NativeCall): NativeCall {
+  return (a: NativeArgument) => {
+    const result = call(a);
+    if (result === -1) isDoubtful();
+    return result;
+  };
+}
+
+/** Reads the errno at once. Fixed arities, because spreading arguments costs more than the call itself. */
+function settled(call: NativeCall, arity: number): NativeCall {
+  type A = NativeArgument;
+  const again = (result: number): number => {
+    if (result === -1) errno = (loaded as NonNullable<typeof loaded>).koffi.errno();
+    return result;
+  };
+  switch (arity) {
+    case 1:
+      return (a: A) => {
+        const result = call(a);
+        return result === -1 && isDoubtful() ? again(call(a)) : result;
+      };
+    case 2:
+      return (a: A, b: A) => {
+        const result = call(a, b);
+        return result === -1 && isDoubtful() ? again(call(a, b)) : result;
+      };
+    case 3:
+      return (a: A, b: A, c: A) => {
+        const result = call(a, b, c);
+        return result === -1 && isDoubtful() ? again(call(a, b, c)) : result;
+      };
+    case 4:
+      return (a: A, b: A, c: A, d: A) => {
+        const result = call(a, b, c, d);
+        return result === -1 && isDoubtful() ? again(call(a, b, c, d)) : result;
+      };
+    case 5:
+      return (a: A, b: A, c: A, d: A, e: A) => {
+        const result = call(a, b, c, d, e);
+        return result === -1 && isDoubtful() ? again(call(a, b, c, d, e)) : result;
+      };
+    case 6:
+      return (a: A, b: A, c: A, d: A, e: A, f: A) => {
+        const result = call(a, b, c, d, e, f);
+        return result === -1 && isDoubtful() ? again(call(a, b, c, d, e, f)) : result;
+      };
+    default:
+      throw new RangeError(`a call of ${arity} arguments`);
+  }
 }
 
 /** The address of a buffer, for the few structures that hold pointers. The buffer must be kept alive by the caller. */
@@ -88,13 +158,12 @@ function bind(name: string, spec: CallSpec): NativeCall {
   const { library } = load(name);
   try {
     if ("libc" in spec) {
-      return library.func(`${spec.returns} ${spec.libc}(${spec.takes})`);
+      const call: NativeCall = library.func(`${spec.returns} ${spec.libc}(${spec.takes})`);
+      return ONCE.has(spec.libc) ? once(call) : settled(call, spec.takes.split(",").length);
     }
-    return numbered(
-      library.func(`long syscall(long, ${spec.takes})`),
-      process.arch === "arm64" ? spec.arm64 : spec.x64,
-      spec.takes.split(",").length,
-    );
+    const arity = spec.takes.split(",").length;
+    const call: NativeCall = library.func(`long syscall(long, ${spec.takes})`);
+    return settled(numbered(call, process.arch === "arm64" ? spec.arm64 : spec.x64, arity), arity);
   } catch (cause) {
     throw unsupported(name, "the C library does not have it", cause);
   }
