@@ -143,11 +143,11 @@ describe.skipIf(lab.missing({ root: true }) !== undefined)("a second pull (needs
     );
   }, 120_000);
 
-  test.skipIf(process.env["BOOTC_STORE_LONG"] !== "1")(
-    "an image of 1 GB in three stores takes hardly more than in one, and again less than two seconds (BOOTC_STORE_LONG=1)",
-    async () => {
+  test.skipIf(process.env["BOOTC_STORE_LONG"] !== "1").each(["xfs", "btrfs"] as const)(
+    "an image of 1 GB in three stores takes hardly more than in one, and again less than two seconds: %s (BOOTC_STORE_LONG=1)",
+    async (kind) => {
       const { reference } = await buildOciLayout("os", lab, {});
-      await using fs = await lab.filesystem("xfs", { size: 8 * 2 ** 30 });
+      await using fs = await lab.filesystem(kind, { size: 8 * 2 ** 30 });
       using host = Dir.openHost(utf8("/"));
       const from = parseImageReference(reference);
       const run = async (into: readonly StageName[]): Promise<number> => {
@@ -164,16 +164,17 @@ describe.skipIf(lab.missing({ root: true }) !== undefined)("a second pull (needs
       const root = join(fs.path, "root");
       const use = await withRoot(fs.path, pool, (stores) => diskUse(stores, pool), "read");
       const inodes = use.stores.reduce((sum, each) => sum + each.inodes, 0);
-      const alone = use.stores.map(({ kind, exclusiveBytes, inodes: own }) => ({
-        kind,
+      const alone = use.stores.map(({ kind: store, exclusiveBytes, inodes: own }) => ({
+        store,
         exclusiveBytes,
         inodes: own,
       }));
-      console.log(`one store ${one}, three ${three}: ${(three / one).toFixed(4)}`);
+      console.log(`${kind}: one store ${one}, three ${three}: ${(three / one).toFixed(4)}`);
       console.log(
         JSON.stringify({ alone, contents: use.onDiskBytes, inodes, rest: three - use.onDiskBytes }),
       );
-      expect(three / one).toBeLessThanOrEqual(1.08);
+      // btrfs keeps small files in its trees, which no two can share; there the figure is told.
+      if (kind === "xfs") expect(three / one).toBeLessThanOrEqual(1.08);
 
       const first = listing(root);
       const took = await run(STAGES);
@@ -183,7 +184,8 @@ describe.skipIf(lab.missing({ root: true }) !== undefined)("a second pull (needs
       await using image = await imageOfSource(await openImageSource(from, { host: { root: host } }));
       const documents = [image.manifest.bytes, image.config.bytes];
       const folder = join(root, "composefs");
-      expect(unshared(join(folder, "objects"), join(folder, "images"), documents)).toEqual([]);
+      if (kind === "xfs")
+        expect(unshared(join(folder, "objects"), join(folder, "images"), documents)).toEqual([]);
       const found = await withRoot(
         fs.path,
         pool,
