@@ -1,6 +1,6 @@
 // What stores, images and layers take on disk, and what they share, by where the extents of files lie.
 
-import type { BackendKind, OperationOptions } from "@bootc-store/core";
+import { type BackendKind, type OperationOptions, utf8 } from "@bootc-store/core";
 import type { Pool } from "@bootc-store/linux";
 
 import type { ExistingStores } from "./existing-stores.ts";
@@ -87,8 +87,13 @@ export async function diskUse(
   const kinds = stores.all.map(({ kind }) => kind);
   // The walk is the workers' and the looking up is this thread's.
   const walking = Promise.all(
-    stores.all.map(({ dir }) =>
-      pool.run(collectExtents, { dir: dir.fd }, signal === undefined ? {} : { signal }),
+    stores.all.map(({ kind, dir }) =>
+      pool.run(
+        collectExtents,
+        // What bootc keeps below composefs is a store of its own.
+        { dir: dir.fd, ...(kind === "composefs" ? { without: utf8("bootc") } : {}) },
+        signal === undefined ? {} : { signal },
+      ),
     ),
   );
   const [found, needs] = await Promise.all([

@@ -29,7 +29,10 @@ const BLOCK = 4096;
 export const collectExtents = defineTask(
   import.meta.url,
   "collectExtents",
-  ({ dir }: { readonly dir: number }, context): StoreExtents => {
+  (
+    { dir, without }: { readonly dir: number; /** A path that is left out. */ readonly without?: ByteString },
+    context,
+  ): StoreExtents => {
     const seen = new Set<string>();
     const placed: number[] = [];
     const fileOf: number[] = [];
@@ -37,7 +40,13 @@ export const collectExtents = defineTask(
     const [sizes, unplaced, blocks]: [number[], number[], number[]] = [[], [], []];
     let [apparent, allocated, inodes] = [0, 0, 0];
     let known = true;
-    for (const entry of Dir.borrow(dir, "store").walk({ crossMounts: false, onError() {} })) {
+    const entries = Dir.borrow(dir, "store").walk({
+      crossMounts: false,
+      onError() {},
+      descend: ({ path }) => path !== without,
+    });
+    for (const entry of entries) {
+      if (entry.path === without) continue;
       if ((inodes & 0xff) === 0) throwIfCancelled(context.signal);
       const stat = entry.dir.statOptional(entry.name);
       if (stat === undefined) continue;
