@@ -193,12 +193,16 @@ class LayerNames {
 
 const LAYER = "oci-layer-";
 
-/** Names of manifests and configurations that lead to whole documents with other digests. */
+/**
+ * Names of manifests and configurations that lead to documents of other names. One whose digest nobody else has was stored under
+ * that name: cfsctl keeps what a registry's documents were converted to under the digest that they had before.
+ */
 async function* otherDocuments(
   repository: Repository,
   layers: LayerNames,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<RepositoryFinding> {
+  const names = new Set(layers.links.map(({ name }) => name));
   for (const { name, object, contentType } of layers.links) {
     throwIfAborted(signal);
     for (const kind of ["manifest", "config"] as const) {
@@ -212,7 +216,9 @@ async function* otherDocuments(
           if (isDamage(error)) continue;
           throw error;
         }
-        const what = `it leads to a ${kind} with another digest`;
+        const found = String(error.context["found"]);
+        if (!names.has(`oci-${kind}-${found}`)) continue;
+        const what = `it leads to the ${kind} ${found}`;
         yield { ...finding("link-mismatch", "stream", name, `streams/${name}`, what), actual: object };
       }
     }

@@ -119,7 +119,7 @@ function checkDigest(kind: DocumentKind, digest: Digest, bytes: Uint8Array): voi
     "digest-mismatch",
     `${kind} ${printDigest(digest)} has the digest ${printDigest(found)}`,
     {
-      context: { digest: printDigest(digest) },
+      context: { digest: printDigest(digest), found: printDigest(found) },
     },
   );
 }
