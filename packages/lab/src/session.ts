@@ -24,7 +24,8 @@ mkdir "$session"; mkdir "$session/state"`;
 const CLOSE = `set -e
 scratch=$1; session=$2
 rm -rf --one-file-system "$session"
-[ -n "$(ls -A "$scratch")" ] || umount "$scratch"`;
+# Busy where another session is about to begin: then that one's end takes it away.
+[ -n "$(ls -A "$scratch")" ] || umount "$scratch" 2> /dev/null || true`;
 
 export interface Session {
   /** The session's directory. */
