@@ -1,11 +1,9 @@
 import type { Digest } from "@bootc-store/core";
 
-import { withBigData, writeBigData } from "./big-data.ts";
 import { containersStorageErrors } from "./errors.ts";
 import type { ImageRecord } from "./format/images-json.ts";
 import { defined } from "./format/layers-json.ts";
 import { timeNow } from "./format/record.ts";
-import { withRecord } from "./image-records.ts";
 import { randomId } from "./layer-create.ts";
 import type { StoreRoot } from "./ports/layer-source.ts";
 
@@ -52,46 +50,5 @@ export async function createImage(root: StoreRoot, options: CreateImageOptions):
     };
     change.saveImages([...change.images.records, record]);
     return record;
-  });
-}
-
-export async function setMetadata(
-  root: StoreRoot,
-  id: string,
-  metadata: string,
-  signal?: AbortSignal,
-): Promise<void> {
-  await changeImage(root, id, (record) => ({ ...record, metadata }), signal);
-}
-
-/** Stores an item under a key. The first manifest that an image without a digest gets is its digest. */
-export async function setImageItem(
-  root: StoreRoot,
-  id: string,
-  key: string,
-  bytes: Uint8Array,
-  signal?: AbortSignal,
-): Promise<void> {
-  const change = (record: ImageRecord): ImageRecord => {
-    writeBigData(root.places, "images", id, key, bytes);
-    const next = withBigData(record, key, bytes);
-    const digest = key.startsWith("manifest") ? next.bigDataDigests.get(key) : undefined;
-    return { ...next, ...defined({ digest: record.digest ?? digest }) };
-  };
-  await changeImage(root, id, change, signal);
-}
-
-async function changeImage(
-  root: StoreRoot,
-  id: string,
-  work: (record: ImageRecord) => ImageRecord,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  await root.records.change(["images"], signal, async (change) => {
-    const record = change.images.get(id);
-    if (record === undefined) {
-      throw containersStorageErrors.error("image-not-found", "image not known", { context: { image: id } });
-    }
-    change.saveImages(withRecord(change.images.records, work(record)));
   });
 }

@@ -1,8 +1,6 @@
-import { containersStorageErrors } from "./errors.ts";
+import { changeContainer, changeImage, changeLayer } from "./change-record.ts";
 import { nextHistory, normalName, uniqueNames } from "./format/image-name.ts";
 import type { ImageRecord } from "./format/images-json.ts";
-import type { LayerRecord } from "./format/layers-json.ts";
-import { withRecord } from "./image-records.ts";
 import type { StoreRoot } from "./ports/layer-source.ts";
 
 /** What to do with an image's names. */
@@ -27,28 +25,18 @@ export async function changeNames(
   wanted: NamesChange,
   signal: AbortSignal | undefined,
 ): Promise<readonly string[]> {
-  return await root.records.change(["images"], signal, async (change) => {
-    const record = change.images.get(id);
-    if (record === undefined) {
-      throw containersStorageErrors.error("image-not-found", `image not known: ${id}`, {
-        context: { image: id },
-      });
-    }
-    const next = renamed(record, wanted);
-    change.saveImages(withRecord(change.images.records, next));
-    return next.names;
-  });
+  return (await changeImage(root, id, (record) => renamed(record, wanted), signal)).names;
 }
 
 function renamed(record: ImageRecord, wanted: NamesChange): ImageRecord {
   if ("remove" in wanted) {
-    return { ...record, names: namesAfter(record.names, wanted) };
+    return withNames(record, wanted);
   }
   const names = namesAfter(record.names, wanted);
   return { ...record, names, namesHistory: nextHistory(record.namesHistory, names) };
 }
 
-export function namesAfter(names: readonly string[], wanted: NamesChange): readonly string[] {
+function namesAfter(names: readonly string[], wanted: NamesChange): readonly string[] {
   if ("remove" in wanted) return names.filter((name) => !wanted.remove.includes(name));
   return uniqueNames("set" in wanted ? wanted.set : [...wanted.add, ...names]);
 }
@@ -60,21 +48,19 @@ export async function changeLayerNames(
   wanted: NamesChange,
   signal: AbortSignal | undefined,
 ): Promise<readonly string[]> {
-  return await root.records.change(["layers"], signal, async (change) => {
-    const record = change.layers.get(id);
-    if (record === undefined) {
-      throw containersStorageErrors.error("layer-not-found", `layer not known: ${id}`, {
-        context: { layer: id },
-      });
-    }
-    const names = namesAfter(record.names, wanted);
-    const others = (each: LayerRecord): LayerRecord => ({
-      ...each,
-      names: each.names.filter((name) => !names.includes(name)),
-    });
-    await change.saveLayers(
-      change.layers.all.map((each) => (each.id === id ? { ...each, names } : others(each))),
-    );
-    return names;
-  });
+  return (await changeLayer(root, id, (record) => withNames(record, wanted), signal)).names;
+}
+
+/** The same for a container. */
+export async function changeContainerNames(
+  root: StoreRoot,
+  id: string,
+  wanted: NamesChange,
+  signal: AbortSignal | undefined,
+): Promise<readonly string[]> {
+  return (await changeContainer(root, id, (record) => withNames(record, wanted), signal)).names;
+}
+
+function withNames<T extends { readonly names: readonly string[] }>(record: T, wanted: NamesChange): T {
+  return { ...record, names: namesAfter(record.names, wanted) };
 }

@@ -1,10 +1,10 @@
-import { createImage, setMetadata } from "../image-create.ts";
+import { createImage } from "../image-create.ts";
 import { encodeImage } from "../format/images-json.ts";
 import { printJson } from "../format/json-text.ts";
 import { encodeLayer } from "../format/layers-json.ts";
 import { createLayer } from "../layer-create.ts";
-import { changeLayerNames, changeNames, type NamesChange } from "../names.ts";
-import { changeContainerNames, setContainerMetadata, setLayerMetadata } from "../record-changes.ts";
+import { changeContainerNames, changeLayerNames, changeNames, type NamesChange } from "../names.ts";
+import { setContainerMetadata, setLayerMetadata, setMetadata } from "../record-changes.ts";
 import { deleteImages, deleteLayer as removeLayer } from "../delete.ts";
 import { parseDigestOptional } from "@bootc-store/core";
 import { defined } from "../format/layers-json.ts";

@@ -2,8 +2,7 @@ import { printDigest, utf8 } from "@bootc-store/core";
 
 import { readBigData } from "../big-data.ts";
 import type { BigData } from "../format/images-json.ts";
-import { setImageItem } from "../image-create.ts";
-import { setContainerItem, setLayerItem } from "../record-changes.ts";
+import { setContainerItem, setImageItem, setLayerItem } from "../record-changes.ts";
 import { UsageError } from "./arguments.ts";
 import { readInput, writeOutput } from "./input.ts";
 import { type Call, type Command, FILE, findContainer, findImage, findLayer, JSON_FLAG } from "./command.ts";

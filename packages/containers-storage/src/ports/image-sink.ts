@@ -39,7 +39,7 @@ import { layerId } from "../format/layer-id.ts";
 import { defined } from "../format/layers-json.ts";
 import { timeNow } from "../format/record.ts";
 import { SIGNATURES, signatureKey, withSignatureSizes } from "../format/signatures.ts";
-import { withRecord } from "../image-records.ts";
+import { withRecord } from "../with-record.ts";
 import {
   commitLayers,
   type LayerBlob,
